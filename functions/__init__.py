@@ -1,0 +1,1 @@
+"""What IMS decides: one folder a function, none knowing another."""

@@ -1,0 +1,1 @@
+"""The profile of one machine: event log and records on SQLite, a file per lane."""

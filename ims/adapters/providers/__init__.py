@@ -1,0 +1,1 @@
+"""One folder per provider: its codes, calls and reports together."""

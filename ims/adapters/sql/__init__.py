@@ -1,0 +1,1 @@
+"""Records in SQL, written once in SQLAlchemy Core for every database."""

@@ -1,0 +1,183 @@
+"""The durable state of IMS, and the one way to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ims.lanes import Lane
+from ims.ports.dispatch import Dispatch
+from ims.protocol.envelope import Record
+from ims.protocol.events import MessageAccepted, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The acceptance of one message: the key that decides, the digest of its content, where it will live."""
+
+    key: bytes  # 16 bytes, of (service key, message_id)
+    digest: bytes  # 8 bytes, of the normalised content
+    birth: str
+    pos: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A key that was already there, less than 24 hours old."""
+
+    key: bytes
+    digest: bytes
+    birth: str
+    pos: int
+    at: int
+    accepted: bool  # False: only reserved; its stored event must be appended before 0000 may be said
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A birth event ready to be stored: the sealed payload row, and the record for the log."""
+
+    id: str
+    lane: Lane
+    service_key: str
+    channel: str
+    rows: int
+    received_at: int
+    payload: bytes
+    key_id: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One message as it settled."""
+
+    key: bytes
+    birth: str
+    pos: int
+    number: int
+    service_key: str
+    message_id: str
+    campaign_id: str
+    report_type: str
+    result: str
+    previous: str
+    report_code: str
+    provider: str
+    provider_code: str
+    attempts: int
+    recipient: str  # masked
+    recipient_index: bytes
+    bill_code: str
+    template_code: str
+    received_at: int
+    distributed_at: int
+    sent_at: int
+    response_at: int
+    report_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultArray:
+    """Up to 100 results of one endpoint, formed once, sealed, repeated unchanged under its id."""
+
+    id: str
+    service_key: str
+    endpoint: str  # the URL; empty: nobody to call, polling only
+    count: int
+    created_at: int
+    body: bytes
+    key_id: str
+    due_at: int  # when the next call may be made; 0: none is wanted
+    births: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """A result array as it lies in the store."""
+
+    id: str
+    service_key: str
+    endpoint: str
+    count: int
+    created_at: int
+    body: bytes
+    key_id: str
+    calls: int  # calls made so far
+    due_at: int
+    acked: int  # results acknowledged, from the first on
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event that waits for a provider to come back."""
+
+    record: Record
+    due_at: int
+    reason: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a stage could not handle, whole, with why."""
+
+    record: Record  # of the topic in which it died
+    stage: str
+    error_code: str
+    error: str
+    at: int
+
+
+@dataclass(slots=True)
+class Change:
+    """A state change as a value. All of it happens, or (Conflict) none."""
+
+    dispatches: list[Dispatch] = field(default_factory=list)  # written when the stored version is still theirs
+    history: list[HistoryRow] = field(default_factory=list)
+    arrays: list[ResultArray] = field(default_factory=list)
+    held: list[HeldEvent] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    traces: Sequence[Trace] = ()
+
+
+class Journal(Protocol):
+    """State and log of every lane.
+
+    `commit` makes the change, then appends the records, and returns when both are stored (embedded: in one
+    transaction). `durable` adds the sync to disk before returning; without it kill -9 keeps the write and power loss
+    may undo it together with everything after it. Conflict: another writer was faster, nothing was changed or
+    appended. Unavailable: the store does not answer; the outcome is unknown and the same commit may be repeated.
+    """
+
+    async def commit(self, lane: Lane, change: Change, records: Sequence[Record] = (), *, durable: bool = False) -> None: ...
+
+    async def dispatches(self, lane: Lane, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Dispatch]:
+        """The rows that exist, each a copy of its own."""
+        ...
+
+    async def payloads(self, lane: Lane, births: Sequence[str]) -> dict[str, MessageAccepted]:
+        """The birth events as they were accepted, opened. They never change, and are not the caller's to change."""
+        ...
+
+
+class Acceptance(Protocol):
+    """Where a message becomes ours (design invariant 2)."""
+
+    async def accept(self, kind: Lane, reservations: Sequence[Reservation], births: Sequence[Birth]) -> list[Existing]:
+        """All or nothing, durable: empty answer = every row is accepted and every event is in the log.
+
+        A non-empty answer names the keys that were there already, and nothing was written. Births of a lane other than
+        `kind` are reserved first, appended in their own lane, then accepted; repeating is harmless.
+        """
+        ...
+
+    async def find(self, kind: Lane, keys: Sequence[bytes]) -> dict[bytes, Existing]:
+        """The newest acceptance of each key, of today or yesterday (UTC slices)."""
+        ...
+
+    async def complete(self, kind: Lane, birth: str) -> None:
+        """Append the stored event of a birth that is only reserved, and accept its rows."""
+        ...

@@ -1,0 +1,73 @@
+"""What IMS knows beforehand: customers, keys, sender numbers, profiles, templates, endpoints, stops, opt-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ims.lanes import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """What a customer was issued to send with."""
+
+    key: str
+    customer: str
+    kind: Lane
+    active: bool
+    allowed_ips: tuple[str, ...] = ()  # networks in CIDR form; empty: any
+    rate_per_s: int = 0  # recipients; 0: no cap
+    daily_cap: int = 0  # recipients a day in Asia/Seoul; 0: no cap
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A client company, with what its requests are checked against."""
+
+    name: str
+    credentials: dict[str, tuple[bytes, ...]]  # username -> digests of its live secrets
+    endpoint: str  # where results go unless a request says otherwise; empty: polling only
+    callback_secrets: tuple[str, ...]  # whsec_...; two during rotation, the newest first
+    callback_allowed: tuple[str, ...]  # prefixes of callback_url values; "loopback:*" allows any loopback URL
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A registered template code."""
+
+    code: str
+    channel: str
+    text: str = ""
+    category: str = ""  # a lane: the template's category may lower the lane
+
+
+class Directory(Protocol):
+    """An immutable view of the registry, at most 5 seconds old."""
+
+    def service_key(self, key: str) -> ServiceKey | None: ...
+
+    def customer(self, name: str) -> Customer | None: ...
+
+    def owns_callback(self, customer: str, number: str) -> bool:
+        """Whether the customer registered this sender number."""
+        ...
+
+    def owns_profile(self, customer: str, sender_key: str) -> bool: ...
+
+    def template(self, customer: str, channel: str, code: str) -> Template | None: ...
+
+    def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
+        """Whether an emergency stop covers such a message."""
+        ...
+
+
+class Registry(Protocol):
+    """Reads of the registry."""
+
+    async def directory(self) -> Directory: ...
+
+    async def opted_out(self, customer: str, channel: str, recipients: Sequence[bytes]) -> set[bytes]:
+        """Which of the recipients (keyed index) opted out; looked up at every call, never cached."""
+        ...

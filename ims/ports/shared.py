@@ -1,0 +1,17 @@
+"""What processes share without owing it durability: leases of workers, rate buckets."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Shared(Protocol):
+    """Nothing here decides about sending: losing all of it makes IMS slower, never wrong."""
+
+    async def lease(self, name: str, owner: str, ttl_s: float) -> bool:
+        """Take or keep a lease. False: somebody else has it."""
+        ...
+
+    async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int) -> int:
+        """Up to `want` tokens of a bucket that refills at `rate_per_s` up to `burst`; 0: come again."""
+        ...

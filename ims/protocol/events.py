@@ -1,0 +1,236 @@
+"""Every event type of IMS, with the data that it carries (JSON by msgspec; schemas in `schemas/`, examples in `examples/`).
+
+Frozen: add optional fields freely; a change of meaning is a new type ending in v2. Received data keeps unknown fields out
+and tolerates them. Times are milliseconds since 1970 UTC. `repr` shows no numbers, texts or names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ims.lanes import Lane
+from ims.topics import Channel, SendType
+
+
+class _Data(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True):
+    """Data of an event. `repr` names the type only: what is inside may be about a person."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Row(_Data):
+    """What differs from recipient to recipient."""
+
+    pos: int  # position in the birth event, 0 and up; survives every split
+    message_id: str
+    to: str  # domestic digits, normalised: 01012345678
+    mapping: dict[str, str] = {}
+    bill_code: str = ""
+    text: str | None = None  # when the row's text is not the shared one
+
+
+class Step(_Data):
+    """One fallback step, as the customer chose it."""
+
+    type: str  # SMS, LMS, AUTO
+    callback: str
+    text: str | None = None  # none: the text of the step before
+    title: str = ""
+    after_s: int = 0  # how long the attempt before may stay without an outcome; 0: no limit of its own
+    on_unknown: bool = False  # whether an unknown outcome of the attempt before starts this step
+
+
+class Shared(_Data):
+    """All that the messages of one event have in common."""
+
+    service_key: str
+    customer: str
+    lane: Lane
+    channel: Channel
+    message_type: str  # as accepted: AT, AI, SMS, LMS, AUTO
+    text: str | None = None  # unrendered, with #{variables}
+    title: str = ""
+    callback: str = ""  # sender number of a text
+    sender_key: str = ""
+    template_code: str = ""
+    campaign_id: str = ""
+    callback_url: str = ""  # where the result goes; empty: the customer's endpoint in the registry
+    expires_at: int = 0
+    header: str = ""
+    attachment: dict[str, Any] = {}
+    supplement: dict[str, Any] = {}
+    fallback: list[Step] = []
+
+
+class MessageAccepted(_Data):
+    """Messages that were answered 0000 (attempt 1), or a fallback step of them (2 and up). The birth event."""
+
+    birth: str
+    attempt: int
+    received_at: int
+    send_by: int  # no provider call later than this
+    shared: Shared
+    rows: list[Row]
+
+
+class SendRequested(_Data):
+    """Messages with the type that goes out."""
+
+    birth: str
+    attempt: int
+    received_at: int
+    send_by: int
+    distributed_at: int
+    send_type: SendType
+    shared: Shared
+    rows: list[Row]
+
+
+class Outcome(_Data):
+    """What a provider's answer meant for one member of a call."""
+
+    pos: int
+    status: str  # accepted, failed, unknown
+    code: str = ""  # result code, empty when accepted
+    provider_code: str = ""
+    provider_id: str = ""
+
+
+class SendFinished(_Data):
+    """A call's outcome, member by member."""
+
+    birth: str
+    attempt: int
+    send_type: SendType
+    provider: str
+    sent_at: int
+    answered_at: int
+    outcomes: list[Outcome]
+
+
+class Refusal(_Data):
+    """A message that a rule, a deadline or a fault of ours stopped."""
+
+    pos: int
+    result: str  # REJECTED, EXPIRED, FAILED, CANCELLED
+    code: str
+
+
+class MessageRefused(_Data):
+    """Messages that will not be sent (members that already stand in a call are not touched by it)."""
+
+    birth: str
+    attempt: int
+    stage: str  # who decided
+    report_type: str = ""  # the type it would have gone out as, when known
+    refusals: list[Refusal]
+
+
+class DeliveryReport(_Data):
+    """One delivery report of a provider."""
+
+    ref: str
+    status: str  # delivered, failed, unknown
+    code: str
+    reported_at: int
+    provider_code: str = ""
+    report_type: str = ""
+
+
+class DeliveryReported(_Data):
+    """Delivery reports of one lane and any customers, as receipt or the poller took them in."""
+
+    provider: str
+    reports: list[DeliveryReport]
+
+
+class DeadlinePassed(_Data):
+    """A time that a batch of messages had set itself has come."""
+
+    birth: str
+    attempt: int
+    due_at: int
+
+
+class Settled(_Data):
+    """A message's result as its customer is told it."""
+
+    pos: int
+    message_id: str
+    number: int  # 1 for the first result, 2 for an UNKNOWN that became known
+    attempt: int
+    report_type: str
+    report_code: str
+    result: str
+    report_at: int
+    previous: str = ""  # the result told before, when number > 1
+    bill_code: str = ""
+    to: str = ""
+    provider: str = ""
+    provider_code: str = ""
+    distributed_at: int = 0
+    sent_at: int = 0
+    answered_at: int = 0
+
+
+class MessageSettled(_Data):
+    """Results of messages of one birth event."""
+
+    birth: str
+    received_at: int
+    service_key: str
+    customer: str
+    channel: Channel
+    campaign_id: str = ""
+    callback_url: str = ""
+    template_code: str = ""
+    results: list[Settled]
+
+
+class Trace(_Data):
+    """What one stage did with one event."""
+
+    stage: str
+    event_id: str
+    event_type: str
+    birth: str
+    trace_id: str
+    at: int
+    took_us: int
+    rows: int
+    outcome: str  # done, conflict, busy, later, poison, parked
+    note: str = ""
+
+
+class StageTraced(_Data):
+    """Traces of one process, gathered."""
+
+    traces: list[Trace]
+
+
+class AuditRecorded(_Data):
+    """Who changed what, masked."""
+
+    who: str
+    action: str
+    target: str
+    at: int
+    note: str = ""
+
+
+TYPES: dict[str, type[_Data]] = {
+    "ims.message.accepted.v1": MessageAccepted,
+    "ims.send.requested.v1": SendRequested,
+    "ims.send.finished.v1": SendFinished,
+    "ims.message.refused.v1": MessageRefused,
+    "ims.delivery.reported.v1": DeliveryReported,
+    "ims.deadline.passed.v1": DeadlinePassed,
+    "ims.message.settled.v1": MessageSettled,
+    "ims.stage.traced.v1": StageTraced,
+    "ims.audit.recorded.v1": AuditRecorded,
+}
+TYPE_OF: dict[type[_Data], str] = {data: name for name, data in TYPES.items()}
+EventData = _Data

@@ -1,0 +1,114 @@
+"""Ids that say where a thing lives and cannot be guessed (design invariant 1).
+
+birth event id   16 characters: lane letter, day (3), random (12: 60 bits)
+tracking id      26: birth event id, position (2), tag (8)
+ref              27: tracking id, attempt; what a provider is given and hands back in its reports
+event id         26: keyed by nothing, computed from the cause, so that a redelivery emits the same id again
+
+The tag is a keyed hash of birth id and position: a report whose ref was made up fails, whoever sent it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from ims.lanes import LANE_OF_LETTER, TRAITS, Lane
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u, so nothing reads as something else
+_VALUE = {c: i for i, c in enumerate(_ALPHABET)}
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_DAY_MS = 86_400_000
+MAX_POSITIONS = len(_PAIRS)
+MAX_ATTEMPTS = 6  # the first and four fallback steps fit with room
+
+
+def _base32(number: int, width: int) -> str:
+    out = []
+    for _ in range(width):
+        number, digit = divmod(number, 32)
+        out.append(_ALPHABET[digit])
+    return "".join(reversed(out))
+
+
+def _number(text: str) -> int:
+    value = 0
+    for c in text:
+        value = value * 32 + _VALUE[c]
+    return value
+
+
+def day_of(at_ms: int) -> int:
+    """The UTC day, counted from 1970: what acceptance slices are cut by."""
+    return at_ms // _DAY_MS
+
+
+def new_birth(lane: Lane, at_ms: int) -> str:
+    """A new birth event id."""
+    return f"{TRAITS[lane].letter}{_base32(day_of(at_ms), 3)}{_base32(secrets.randbits(60), 12)}"
+
+
+def lane_of(id_: str) -> Lane:
+    """The lane in which a birth, tracking id or ref was born. ValueError when it is none of ours."""
+    lane = LANE_OF_LETTER.get(id_[:1])
+    if lane is None:
+        raise ValueError("not an id of ours")
+    return lane
+
+
+def day_in(id_: str) -> int:
+    """The UTC day in a birth, tracking id or ref."""
+    return _number(id_[1:4])
+
+
+def derived(cause: str, step: str, part: int | str = 0) -> str:
+    """The id of what a cause brings about: the same every time it is computed."""
+    digest = blake2b(f"{cause}|{step}|{part}".encode(), digest_size=16).digest()
+    return _base32(int.from_bytes(digest, "big"), 26)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A parsed and verified ref."""
+
+    birth: str
+    position: int
+    attempt: int
+
+
+class Tracker:
+    """Makes and checks tracking ids; holds the key of the tags."""
+
+    def __init__(self, tag_key: bytes) -> None:
+        self._key = tag_key
+
+    def _tag(self, birth: str, pair: str) -> str:
+        digest = blake2b(f"{birth}{pair}".encode(), key=self._key, digest_size=5).digest()
+        number = int.from_bytes(digest, "big")
+        pairs = _PAIRS
+        return pairs[number >> 30] + pairs[number >> 20 & 1023] + pairs[number >> 10 & 1023] + pairs[number & 1023]
+
+    def tracking_id(self, birth: str, position: int) -> str:
+        """The message's id inside IMS."""
+        pair = _PAIRS[position]
+        return f"{birth}{pair}{self._tag(birth, pair)}"
+
+    def ref(self, birth: str, position: int, attempt: int) -> str:
+        """What the provider is told to call this member of this attempt."""
+        return self.tracking_id(birth, position) + _ALPHABET[attempt]
+
+    def parse(self, ref: str) -> Ref:
+        """A ref taken apart. ValueError when it is malformed or its tag is forged."""
+        if len(ref) != 27:
+            raise ValueError("not a ref")
+        birth, pair = ref[:16], ref[16:18]
+        try:
+            position, attempt = _number(pair), _VALUE[ref[26]]
+            lane_of(birth)
+        except KeyError as exc:
+            raise ValueError("not a ref") from exc
+        if not hmac.compare_digest(self._tag(birth, pair), ref[18:26]):
+            raise ValueError("the tag does not fit")
+        return Ref(birth, position, attempt)

@@ -1,0 +1,1 @@
+"""What turns delivered events into decisions, and decisions into commits and outputs."""

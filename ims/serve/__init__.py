@@ -1,0 +1,1 @@
+"""How a function, or a whole home of them, is started."""

@@ -1,0 +1,1 @@
+"""Fakes at the ports, for tests of IMS and of those who extend it."""

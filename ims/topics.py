@@ -1,0 +1,84 @@
+"""Topic names, from the lanes and the channels. No other file spells a topic."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ims.lanes import Lane
+
+
+class Channel(StrEnum):
+    """What a client asked for, as the path says it."""
+
+    AT = "at"
+    MT = "mt"
+
+
+class SendType(StrEnum):
+    """What goes out, after route has chosen."""
+
+    AT = "AT"
+    SMS = "SMS"
+    LMS = "LMS"
+
+
+# A one-time code is never an ad, AlimTalk may not carry ads [Kakao]: pairs that cannot exist have no topic.
+_NO_TOPIC = {(SendType.AT, Lane.AD)}
+_NO_RECV = {(Channel.AT, Lane.AD)}
+
+STAGES = ("route", "send_mt", "send_kakao", "report", "callback", "store", "analyze", "deadletter")
+ANALYZE = "ANALYZE-LOG"
+AUDIT = "LOG-AUDIT"
+
+
+def recv(channel: Channel, lane: Lane) -> str:
+    """Accepted messages on their way to route."""
+    return f"RECV-{channel.upper()}-{lane.upper()}"
+
+
+def send(send_type: SendType, lane: Lane) -> str:
+    """Messages of one type on their way to a provider."""
+    return f"SEND-{send_type}-{lane.upper()}"
+
+
+def report(lane: Lane) -> str:
+    """Everything that became of messages."""
+    return f"REPORT-{lane.upper()}"
+
+
+def result(lane: Lane) -> str:
+    """Settled messages, read by callback and by store."""
+    return f"RESULT-{lane.upper()}"
+
+
+def dead(stage: str) -> str:
+    """What a stage could not handle."""
+    return f"{stage}-DLT"
+
+
+def consumed_by(stage: str, lane: Lane) -> list[str]:
+    """The topics of one stage in one lane: what a KafkaSource, or our own dispatcher, subscribes to."""
+    match stage:
+        case "route":
+            return [recv(c, lane) for c in Channel if (c, lane) not in _NO_RECV]
+        case "send_mt":
+            return [send(t, lane) for t in (SendType.SMS, SendType.LMS)]
+        case "send_kakao":
+            return [] if (SendType.AT, lane) in _NO_TOPIC else [send(SendType.AT, lane)]
+        case "report":
+            return [report(lane)]
+        case "callback":
+            return [result(lane)]
+        case "store":
+            return [result(lane), AUDIT]
+        case "analyze":
+            return [ANALYZE]
+        case "deadletter":
+            return [dead(s) for s in STAGES if s != "deadletter"]
+        case _:
+            raise ValueError(f"no stage is called {stage!r}")
+
+
+def all_topics(lane: Lane) -> list[str]:
+    """Every topic that may hold an event of the lane, each once."""
+    return list(dict.fromkeys(t for stage in STAGES for t in consumed_by(stage, lane)))
