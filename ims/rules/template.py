@@ -48,6 +48,7 @@ def render(text: str, mapping: Mapping[str, str]) -> str:
         return text
     pattern, pick, names = _compiled(text)
     try:
-        return pattern % pick(mapping)
+        rendered: str = pattern % pick(mapping)
     except KeyError:
         raise MissingVariable(tuple(name for name in names if name not in mapping)) from None
+    return rendered
