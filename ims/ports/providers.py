@@ -61,6 +61,7 @@ class Abilities:
     timeout_s: float  # of one call, all of it
     can_ask: bool  # whether `ask` works
     rate_per_s: float  # recipients a second for the whole account; 0: no limit known
+    one_text: bool = False  # all members of a call must have the same unrendered text
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +109,10 @@ class Provider(Protocol):
         """The reports in a webhook request. Rejected when signature, time or form is wrong."""
         ...
 
-    async def close(self) -> None: ...
+    def webhook_answer(self, body: bytes) -> bytes:
+        """What the provider wants to read in the 2xx to a webhook that was taken in; it repeats the call otherwise."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. The provider may be used again; it opens new ones."""
+        ...
