@@ -205,7 +205,7 @@ def _model(kind: type[Common], body: bytes) -> tuple[Common, list[Fault], set[st
 class _Listed(msgspec.Struct):
     """A list's body with nothing decoded, and nothing kept of unknown fields, however many."""
 
-    receiver_list: msgspec.Raw | None = None
+    receiver_list: msgspec.Raw = msgspec.Raw(b"")
 
 
 _NOT_JSON = Fault("", "1400", "본문이 올바른 JSON이 아닙니다.", "The body is not valid JSON.")
@@ -219,14 +219,15 @@ def _split(body: bytes) -> tuple[list[msgspec.Raw], bytes, list[Fault]]:
         raise Rejections([_rows_fault()])
     try:
         listed = _LISTED.decode(body).receiver_list
-        if len(body) - len(bytes(listed or b"")) > _MOST_SHARED_BYTES:
+        listed_bytes = memoryview(listed).nbytes
+        if len(body) - listed_bytes > _MOST_SHARED_BYTES:
             raise Rejections([Fault("", "1400", "공통 항목이 1 MiB를 넘습니다.", "What the messages share is over 1 MiB.")])
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise Rejections([_NOT_JSON]) from None
     members.pop(_LIST, None)
     rest = msgspec.json.encode(members)
-    if listed is None:
+    if not listed_bytes:
         return [], rest, [Fault(_LIST, "2020", "필수 항목입니다.", "It is required.")]
     try:
         raw = msgspec.json.decode(listed, type=list[msgspec.Raw])

@@ -1,0 +1,63 @@
+"""What intake needs from the one who runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from functions.intake.validate import Accepted, Many, RowError, Slice
+from ims.lanes import Lane
+from ims.ports.registry import Customer, Registry, ServiceKey
+
+Acceptance = Literal["fresh", "replayed"]
+
+
+class IntakePorts(Protocol):
+    """Everything behind the HTTP face. Any of these may raise `Later`, which is answered 9998 with HTTP 503."""
+
+    @property
+    def registry(self) -> Registry: ...
+
+    def now(self) -> int:
+        """Milliseconds since 1970 UTC."""
+        ...
+
+    async def customer_of(self, username: str) -> Customer | None:
+        """Whose user this is; usernames are unique over all customers.
+
+        Needed because a service key that is unknown and one of another customer must get the same answer (1100), while
+        a wrong credential gets 1401 with either.
+        """
+        ...
+
+    async def accept_single(self, kind: Lane, accepted: Accepted, trace: str) -> Acceptance:
+        """Durably accepted when it returns; `kind` is the service key's. Rejected 2030 when the id had other content."""
+        ...
+
+    async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
+        """Durably accepted when it returns, but for the rows named (2030); a replayed row counts as accepted."""
+        ...
+
+    async def check_url(self, url: str) -> bool:
+        """Whether a callback_url leads to a place that may be called, after resolution. The allow list was checked before."""
+        ...
+
+    async def draw(self, key: ServiceKey, rows: int) -> bool:
+        """Whether the key's rate and daily cap allow so many recipients now; they are taken if so."""
+        ...
+
+    async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
+        """A batch of results under a lease of 120 s, with its id; none and nothing when there are none."""
+        ...
+
+    async def acknowledge(self, key: ServiceKey, batch_id: str) -> bool:
+        """False when the key has no such batch."""
+        ...
+
+    async def read(self, key: ServiceKey, message_id: str) -> Mapping[str, Any] | None:
+        """The newest message of that id."""
+        ...
+
+    async def replay(self, key: ServiceKey, from_ms: int | None, to_ms: int | None, message_ids: Sequence[str]) -> int:
+        """How many results were queued again: those of a period, or those of up to 1,000 messages."""
+        ...
