@@ -85,7 +85,7 @@ class Desk:
             raise BadCall(f"account, 1 to {MAX_MEMBERS} messages, a key of up to 200 characters")
         refs = [m.ref for m in members]
         joined = "\n".join(refs)
-        if len(set(refs)) != len(refs) or not _REFS.fullmatch(joined):
+        if len(set(refs)) != len(refs) or not _REFS.fullmatch(joined) or joined.count("\n") != len(refs) - 1:
             raise BadCall("refs are letters, digits and ._:- and stand once in a call")
         duplicates = self._known(call, now_ms)
         refused: dict[int, str] = {}

@@ -1,0 +1,80 @@
+"""The one call that sends: POST /api/comm/v1/send/omni, built without the SDK's models (90 us a recipient).
+
+A test compares this body with the SDK's own for the same call. The text stays unrendered: Bizgo substitutes
+`replaceWords`, which makes one text for all members a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ims.errors import CallRefused
+from ims.ports.providers import OutgoingCall
+from ims.results import INTERNAL
+from ims.topics import SendType
+
+PATH = "/api/comm/v1/send/omni"
+MAX_DESTINATIONS = 200
+MAX_TTL_S = 86_400
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def body(call: OutgoingCall) -> bytes:
+    """The request body. CallRefused when the call cannot be said to Bizgo: our bug, and nothing was sent."""
+    if not 0 < len(call.members) <= MAX_DESTINATIONS:
+        raise CallRefused(INTERNAL, "members")
+    text = call.members[0].text
+    if any(member.text != text for member in call.members):
+        raise CallRefused(INTERNAL, "texts differ")
+    return _ENCODER.encode({
+        "destinations": [
+            {"to": m.to, "replaceWords": m.mapping, "ref": m.ref} if m.mapping else {"to": m.to, "ref": m.ref} for m in call.members
+        ],
+        "messageFlow": [_flow(call, text)],
+        "idempotencyKey": call.key,
+        "idempotencyTtl": min(call.key_ttl_s, MAX_TTL_S),
+    })  # fmt: skip
+
+
+def _flow(call: OutgoingCall, text: str) -> dict[str, dict[str, Any]]:
+    match call.send_type:
+        case SendType.AT:
+            return {"alimtalk": _alimtalk(call, text)}
+        case SendType.SMS:
+            return {"sms": {"from": call.callback, "text": text}}
+        case SendType.LMS:  # an MMS without files
+            return {"mms": {"from": call.callback, "text": text} | ({"title": call.title} if call.title else {})}
+
+
+def _alimtalk(call: OutgoingCall, text: str) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "msgType": call.message_type or "AT",
+        "senderKey": call.sender_key,
+        "templateCode": call.template_code,
+        "text": text,
+    }
+    optional = {
+        "title": call.title,
+        "header": call.header,
+        "attachment": _camel(call.attachment),
+        "supplement": _camel(call.supplement),
+    }
+    return message | {name: value for name, value in optional.items() if value}
+
+
+def _camel(value: Any) -> Any:
+    """Kakao's names (url_mobile) as Bizgo spells them (urlMobile), through all levels."""
+    if isinstance(value, Mapping):
+        return {_camel_name(str(name)): _camel(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [_camel(inner) for inner in value]
+    return value
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
