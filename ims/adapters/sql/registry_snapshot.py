@@ -1,0 +1,140 @@
+"""The registry as one immutable value: every look-up of a request is a dictionary look-up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, or_, select
+
+from ims.adapters.sql.registry_tables import (
+    callback_secrets,
+    credentials,
+    customers,
+    endpoints,
+    sender_numbers,
+    sender_profiles,
+    service_keys,
+    stops,
+    templates,
+    version,
+)
+from ims.errors import Misconfigured, Poison
+from ims.lanes import Lane
+from ims.ports.registry import Customer, ServiceKey, Template
+from ims.protocol.sealing import Sealer
+
+LIVE_SECRETS = 2  # contract 2: two live callback secrets during rotation
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """ims.ports.registry.Directory as of one version. Nobody changes the dictionaries after it is made."""
+
+    version: int
+    keys: dict[str, ServiceKey]
+    customers: dict[str, Customer]
+    numbers: frozenset[tuple[str, str]]
+    profiles: frozenset[tuple[str, str]]
+    templates: dict[tuple[str, str, str], Template]
+    stops: frozenset[tuple[str, str, str]]  # customer or "", kind, value
+
+    def service_key(self, key: str) -> ServiceKey | None:
+        return self.keys.get(key)
+
+    def customer(self, name: str) -> Customer | None:
+        return self.customers.get(name)
+
+    def owns_callback(self, customer: str, number: str) -> bool:
+        return (customer, number) in self.numbers
+
+    def owns_profile(self, customer: str, sender_key: str) -> bool:
+        return (customer, sender_key) in self.profiles
+
+    def template(self, customer: str, channel: str, code: str) -> Template | None:
+        return self.templates.get((customer, channel, code))
+
+    def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
+        if not self.stops:
+            return False
+        return any(
+            (owner, kind, value) in self.stops
+            for kind, value in (("customer", customer), ("template", template), ("sender", sender), ("campaign", campaign))
+            for owner in ("", customer)
+        )
+
+
+def load(conn: Connection, sealer: Sealer, now_ms: int) -> Snapshot:
+    """The whole registry. Read again when somebody wrote meanwhile, so that no half of a registration is ever seen."""
+    before = version(conn)
+    for _ in range(_TRIES):
+        snapshot = _read(conn, sealer, now_ms, before)
+        after = version(conn)
+        if after == before:
+            return snapshot
+        before = after
+    return snapshot  # written to without a pause; its version is old, so the next look reloads it
+
+
+def service_key_of(row: Any) -> ServiceKey:
+    """A row of service_keys as the port's value."""
+    ips = tuple(row.allowed_ips.split())
+    return ServiceKey(row.key, row.customer, Lane(row.kind), bool(row.active), ips, row.rate_per_s, row.daily_cap)
+
+
+def secret_context(customer: str, secret_id: str) -> str:
+    """What a callback secret is sealed to: moved to another customer's row it does not open."""
+    return f"callback_secret:{customer}:{secret_id}"
+
+
+def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Snapshot:
+    digests: dict[str, dict[str, tuple[bytes, ...]]] = defaultdict(dict)
+    for row in conn.execute(_alive(credentials, now_ms).where(credentials.c.live)):
+        users = digests[row.customer]
+        users[row.username] = (*users.get(row.username, ()), bytes(row.digest))
+    secrets: dict[str, list[str]] = defaultdict(list)
+    for row in conn.execute(_alive(callback_secrets, now_ms)):
+        if len(secrets[row.customer]) < LIVE_SECRETS:
+            secrets[row.customer].append(_open(sealer, row))
+    where = {row.customer: (row.url, tuple(row.allowed.split())) for row in conn.execute(select(endpoints))}
+    return Snapshot(
+        version=at_version,
+        keys={row.key: service_key_of(row) for row in conn.execute(select(service_keys))},
+        customers={
+            name: Customer(name, dict(digests[name]), *_endpoint(where, name, tuple(secrets[name])))
+            for name in conn.execute(select(customers.c.name)).scalars()
+        },
+        numbers=_pairs(conn, sender_numbers, "number"),
+        profiles=_pairs(conn, sender_profiles, "sender_key"),
+        templates={
+            (row.customer, row.channel, row.code): Template(row.code, row.channel, row.text, row.category)
+            for row in conn.execute(select(templates))
+        },
+        stops=frozenset((row.customer, row.kind, row.value) for row in conn.execute(select(stops))),
+    )
+
+
+def _alive(table: Table, now_ms: int) -> Any:
+    """Rows that are not past their overlap, the newest first."""
+    alive = or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms)
+    return select(table).where(alive).order_by(table.c.expires_at.is_not(None), table.c.created_at.desc(), table.c.expires_at.desc())
+
+
+def _pairs(conn: Connection, table: Table, column: str) -> frozenset[tuple[str, str]]:
+    return frozenset((row[0], row[1]) for row in conn.execute(select(table.c.customer, table.c[column])))
+
+
+def _endpoint(
+    where: dict[str, tuple[str, tuple[str, ...]]], name: str, secrets: tuple[str, ...]
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    url, allowed = where.get(name, ("", ()))
+    return url, secrets, allowed
+
+
+def _open(sealer: Sealer, row: Any) -> str:
+    try:
+        return sealer.open(row.sealed, secret_context(row.customer, row.id), row.key_id).decode()
+    except Poison as exc:
+        raise Misconfigured(f"IMS_KEYS does not open a callback secret of the registry: {exc}") from exc

@@ -1,0 +1,191 @@
+"""The tables of the registry (contract 6). Every look-up goes by a primary key or an index; times are milliseconds UTC.
+
+`key_id` beside a sealed column names the key under which it opens. Names compare byte by byte: MySQL's default
+collation would take `KeyA` for `keya`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    VARBINARY,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.mysql import VARCHAR
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData()
+
+RECIPIENT_BYTES = 12  # of Sealer.index
+VALUE_CHARACTERS = 60  # of what a stop names: codes, ids and keys are at most 40
+
+
+def _name(length: int) -> TypeEngine[str]:
+    return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def _customer(*, key: bool = False) -> Column[str]:
+    return Column("customer", _name(40), primary_key=key, nullable=False)
+
+
+def _created_at() -> Column[int]:
+    return Column("created_at", BigInteger, nullable=False)
+
+
+# One row, raised in every write transaction: a reader sees by one cheap read whether its snapshot is still the newest.
+registry_version = Table(
+    "registry_version",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    _created_at(),
+)
+
+customers = Table("customers", metadata, Column("name", _name(40), primary_key=True), _created_at())
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("username", _name(40), primary_key=True),  # belongs to one customer
+    Column("digest", VARBINARY(32), primary_key=True),  # SHA-256 of the secret
+    _customer(),
+    Column("live", Boolean, nullable=False),
+    Column("expires_at", BigInteger),  # set when rotated: it lives on for the overlap
+    _created_at(),
+    Index("credentials_by_customer", "customer"),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    Column("key", _name(40), primary_key=True),
+    _customer(),
+    Column("kind", String(10), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("allowed_ips", Text, nullable=False),  # networks, one a line
+    Column("rate_per_s", Integer, nullable=False),
+    Column("daily_cap", Integer, nullable=False),
+    _created_at(),
+    Index("service_keys_by_customer", "customer", "created_at"),
+)
+
+sender_numbers = Table(
+    "sender_numbers", metadata, _customer(key=True), Column("number", String(20), primary_key=True), _created_at(), sqlite_with_rowid=False
+)
+
+sender_profiles = Table(
+    "sender_profiles",
+    metadata,
+    _customer(key=True),
+    Column("sender_key", _name(40), primary_key=True),
+    _created_at(),
+    sqlite_with_rowid=False,
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    _customer(key=True),
+    Column("channel", String(10), primary_key=True),
+    Column("code", _name(30), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("category", String(10), nullable=False),
+    _created_at(),
+    sqlite_with_rowid=False,
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    _customer(key=True),
+    Column("url", Text, nullable=False),  # empty: polling only
+    Column("allowed", Text, nullable=False),  # prefixes of callback_url, one a line
+    _created_at(),
+)
+
+callback_secrets = Table(
+    "callback_secrets",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    _customer(),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("key_id", String(20), nullable=False),
+    Column("expires_at", BigInteger),
+    _created_at(),
+    Index("callback_secrets_by_customer", "customer", "created_at"),
+)
+
+# A recipient who wants nothing more of a customer on a channel; the number itself is not kept.
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    _customer(key=True),
+    Column("channel", String(10), primary_key=True),
+    Column("recipient", VARBINARY(RECIPIENT_BYTES), primary_key=True),  # keyed index
+    _created_at(),
+    Index("opt_outs_by_time", "customer", "channel", "created_at"),
+    sqlite_with_rowid=False,  # the primary key is the table: a look-up touches nothing else
+)
+
+# Emergency stops. `customer` empty: whoever sends it.
+stops = Table(
+    "stops",
+    metadata,
+    _customer(key=True),
+    Column("kind", String(10), primary_key=True),  # customer, template, sender, campaign
+    Column("value", _name(VALUE_CHARACTERS), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    _created_at(),
+    sqlite_with_rowid=False,
+)
+
+# Clear secrets of the demo customers only: `ims up` prints them again after a restart.
+demo_secrets = Table(
+    "demo_secrets",
+    metadata,
+    _customer(key=True),
+    Column("username", _name(40), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("key_id", String(20), nullable=False),
+    _created_at(),
+)
+
+
+def create(conn: Connection) -> None:
+    """Make what is missing. For the embedded profile and tests; servers are migrated."""
+    metadata.create_all(conn)
+    conn.execute(insert_ignored(registry_version), {"id": 1, "version": 1, "created_at": 0})
+
+
+def insert_ignored(table: Table) -> Any:
+    """An insert that leaves an existing row as it is, in every dialect that we speak."""
+    return (
+        insert(table)
+        .prefix_with("OR IGNORE", dialect="sqlite")
+        .prefix_with("IGNORE", dialect="mysql")
+        .prefix_with("IGNORE", dialect="mariadb")
+    )
+
+
+def version(conn: Connection) -> int:
+    """The change counter."""
+    return int(conn.execute(select(registry_version.c.version)).scalar_one())
+
+
+def bump(conn: Connection) -> None:
+    """Tell every reader, in the transaction of the change itself, that a snapshot is old."""
+    conn.execute(update(registry_version).values(version=registry_version.c.version + 1))
