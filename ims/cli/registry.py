@@ -251,10 +251,10 @@ def _run(act: Callable[[SqlRegistry], Awaitable[T]]) -> T:
     """Open the registry, act, close it. Exit code 1 with what is wrong."""
 
     async def opened() -> T:
-        from ims.config import Settings
+        from ims.config import load_settings
         from ims.wiring import open_registry
 
-        async with open_registry(Settings()) as registry:
+        async with open_registry(load_settings()) as registry:
             return await act(registry)
 
     try:

@@ -50,6 +50,10 @@ class Directory(Protocol):
 
     def customer(self, name: str) -> Customer | None: ...
 
+    def customer_of(self, username: str) -> Customer | None:
+        """Whose user name this is; a user name with a live secret belongs to exactly one customer."""
+        ...
+
     def owns_callback(self, customer: str, number: str) -> bool:
         """Whether the customer registered this sender number."""
         ...

@@ -36,6 +36,7 @@ class Snapshot:
     version: int
     keys: dict[str, ServiceKey]
     customers: dict[str, Customer]
+    users: dict[str, str]  # user name -> customer
     numbers: frozenset[tuple[str, str]]
     profiles: frozenset[tuple[str, str]]
     templates: dict[tuple[str, str, str], Template]
@@ -46,6 +47,9 @@ class Snapshot:
 
     def customer(self, name: str) -> Customer | None:
         return self.customers.get(name)
+
+    def customer_of(self, username: str) -> Customer | None:
+        return self.customers.get(self.users.get(username, ""))
 
     def owns_callback(self, customer: str, number: str) -> bool:
         return (customer, number) in self.numbers
@@ -106,6 +110,7 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
             name: Customer(name, dict(digests[name]), *_endpoint(where, name, tuple(secrets[name])))
             for name in conn.execute(select(customers.c.name)).scalars()
         },
+        users={username: name for name, users in digests.items() for username in users},
         numbers=_pairs(conn, sender_numbers, "number"),
         profiles=_pairs(conn, sender_profiles, "sender_key"),
         templates={

@@ -122,6 +122,8 @@ async def test_what_was_registered_is_in_the_directory(world: World) -> None:
     acme = directory.customer("acme")
     assert acme is not None
     assert acme.credentials == {"acme-api": (digest("the-secret-of-acme"),)}
+    assert directory.customer_of("acme-api") is acme
+    assert directory.customer_of("acme") is None
     assert acme.endpoint == "https://acme.kr/ims"
     assert acme.callback_allowed == ("https://acme.kr/",)
     assert len(acme.callback_secrets) == 1

@@ -68,7 +68,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made = Home(tmp_path)
     wiring, config = ModuleType("ims.wiring"), ModuleType("ims.config")
     wiring.open_registry = made.open  # type: ignore[attr-defined]  # stands in for the one place that builds everything
-    config.Settings = object  # type: ignore[attr-defined]
+    config.load_settings = object  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ims.wiring", wiring)
     monkeypatch.setitem(sys.modules, "ims.config", config)
     return made
