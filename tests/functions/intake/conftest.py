@@ -138,12 +138,12 @@ def headers_of(pair: str) -> dict[str, str]:
     return {"x-ims-version": "version-1", "x-ims-key": base64.b64encode(pair.encode()).decode()}
 
 
-@pytest.fixture()
+@pytest.fixture
 def ports() -> FakePorts:
     return FakePorts()
 
 
-@pytest.fixture()
+@pytest.fixture
 def app(ports: FakePorts) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -174,17 +174,17 @@ class Client:
         return self.request("GET", path, **rest)
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(app: Any) -> Client:
     return Client(app)
 
 
-@pytest.fixture()
+@pytest.fixture
 def headers() -> Callable[[str], dict[str, str]]:
     return headers_of
 
 
-@pytest.fixture()
+@pytest.fixture
 def asker() -> Callable[..., Asker]:
     def make(key: str = "acmemass", now_ms: int = NOON_MS) -> Asker:
         return Asker(_KEYS[key], _CUSTOMERS["acme"], FakeDirectory(), now_ms)
@@ -192,12 +192,12 @@ def asker() -> Callable[..., Asker]:
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def text() -> dict[str, Any]:
     return {"message_id": "m1", "message_type": "SMS", "callback": "1544-1234", "phone_number": "010-2345-6789", "message": "안녕"}
 
 
-@pytest.fixture()
+@pytest.fixture
 def alimtalk() -> dict[str, Any]:
     return {
         "message_id": "a1",

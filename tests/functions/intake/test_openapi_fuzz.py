@@ -1,0 +1,116 @@
+"""Schemathesis over the document: always a documented status and a JSON body with a code, never a 5xx.
+
+IMS_FUZZ_SEED repeats a run; the seed is printed with a failure. IMS_FUZZ_CASES asks for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from typing import Any
+
+import httpx
+import hypothesis
+import jsonschema
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from functions.intake.openapi import document
+
+SEED = int(os.environ.get("IMS_FUZZ_SEED", secrets.randbits(32)))
+CASES = int(os.environ.get("IMS_FUZZ_CASES", "2400"))
+BOUND_S = 55.0
+SENDS_SHARE = 0.8  # of the cases: bodies are where there is most to get wrong
+
+
+def _schema() -> Any:
+    return schemathesis.openapi.from_file(document().decode())
+
+
+def test_the_document_is_valid_openapi_and_its_examples_fit_their_schemas() -> None:
+    schema = _schema()
+    schema.validate()
+    raw = schema.raw_schema
+    for path, operations in raw["paths"].items():
+        for operation in operations.values():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if body:
+                whole = {**body["schema"], "components": raw["components"]}
+                jsonschema.Draft202012Validator(whole).validate(body["examples"]["usual"]["value"])
+                assert path
+
+
+async def _ask(app: Any, request: dict[str, Any]) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ims") as client:
+        return await client.request(**request)
+
+
+def _request(case: Any, headers: dict[str, str]) -> dict[str, Any]:
+    """The case as a request with good credentials; everything else is as it was made up."""
+    made = case.as_transport_kwargs(base_url="http://ims")
+    own = {k: v for k, v in dict(made.get("headers") or {}).items() if k.lower() not in {"user-agent", "x-schemathesis-testcaseid"}}
+    request: dict[str, Any] = {"method": made["method"], "url": made["url"], "headers": {**own, **headers}}
+    if made.get("params"):
+        request["params"] = made["params"]
+    if made.get("json") is not None or "json" in made:
+        request["json"] = made["json"]
+    elif made.get("data") is not None:
+        request["content"] = made["data"]
+    return request
+
+
+def test_nothing_made_up_from_the_document_gets_anything_undocumented(app: Any, headers: Any, capsys: Any) -> None:
+    with capsys.disabled():
+        print(f"\nschemathesis seed {SEED} (IMS_FUZZ_SEED repeats it)")
+    operations = [result.ok() for result in _schema().get_all_operations()]
+    sends = [op for op in operations if "sendMessage" in op.path]
+    others = [op for op in operations if op not in sends]
+    shares = [(op, int(CASES * SENDS_SHARE / len(sends))) for op in sends]
+    shares += [(op, int(CASES * (1 - SENDS_SHARE) / len(others))) for op in others]
+    seen: dict[int, int] = {}
+    started = time.monotonic()
+    for operation, cases in shares:
+        for mode in GenerationMode:
+            _fuzz(operation, mode, cases // 2, app, headers("acme-user:acme-secret"), seen, started)
+    with capsys.disabled():
+        print(f"{sum(seen.values())} cases, by status: {dict(sorted(seen.items()))}, {time.monotonic() - started:.0f} s")
+    if time.monotonic() - started < BOUND_S:
+        assert sum(seen.values()) >= 2_000
+    assert {200, 400} <= seen.keys()
+
+
+def _fuzz(operation: Any, mode: GenerationMode, cases: int, app: Any, headers: dict[str, str], seen: dict[int, int], started: float) -> None:
+    documented = {int(status) for status in operation.definition.raw["responses"]} | {405}
+
+    @hypothesis.seed(SEED)
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case: Any) -> None:
+        if time.monotonic() - started > BOUND_S:
+            return
+        request = _request(case, headers)
+        if "{serviceKey}" in operation.path and len(seen) % 7:
+            parts = request["url"].split("/ims/", 1)[1].split("/")
+            request["url"] = "/".join(["http://ims/ims", "acmemass", *parts[1:]])
+        response = asyncio.run(_ask(app, request))
+        seen[response.status_code] = seen.get(response.status_code, 0) + 1
+        assert response.status_code in documented, (SEED, response.status_code)
+        assert response.status_code < 500, SEED
+        body = response.json()
+        assert "code" in body or "openapi" in body
+        assert len(response.headers["x-ims-trace"]) == 32
+
+    try:
+        run()
+    except hypothesis.errors.Unsatisfiable:
+        pytest.skip("nothing to make up") if operation.path == "never" else None
