@@ -18,7 +18,7 @@ from ims.adapters.providers.transport import Reply, Transport
 from ims.errors import CallRefused, Misconfigured, NotSent, Unclear
 from ims.ports.providers import Abilities, Answer, OutgoingCall, Polled
 from ims.protocol.events import DeliveryReport
-from ims.results import CREDENTIAL, INTERNAL, NO_ANSWER, THROTTLED, UNREADABLE, family_of
+from ims.results import CREDENTIAL, INTERNAL, NO_ANSWER, NOT_CONNECTED, THROTTLED, UNREADABLE, family_of
 
 KEY_TTL_S = 86_400  # the longest that Bizgo takes
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -178,6 +178,8 @@ class Bizgo:
             raise Unclear(NO_ANSWER, given)
         if code == THROTTLED or reply.status == 429:
             raise NotSent(THROTTLED, given, reply.retry_after_s)
+        if code == NOT_CONNECTED:
+            raise NotSent(code, given)
         if code is not None:
             raise CallRefused(code, given)
         self._on_unlisted(given)
@@ -193,6 +195,8 @@ class Bizgo:
             raise NotSent(THROTTLED, given, reply.retry_after_s)
         if status in {401, 403}:
             raise CallRefused(CREDENTIAL, given)
+        if status == 404:  # a wrong address reached nobody, and somebody will put it right: not the messages' fault
+            raise NotSent(NOT_CONNECTED, given)
         if 400 <= status < 500 and status != 408:
             raise CallRefused(INTERNAL, given)
         raise Unclear(NO_ANSWER, given)

@@ -8,7 +8,7 @@ and Infobank's text codes are passed as domain/korean-messaging.md 3 has them. B
 
 from __future__ import annotations
 
-from ims.results import CREDENTIAL, INTERNAL, NIGHT_AD, SUCCESS, THROTTLED, all_codes
+from ims.results import CREDENTIAL, INTERNAL, NIGHT_AD, NOT_CONNECTED, SUCCESS, THROTTLED, all_codes
 
 ACCEPTED = "A000"
 DUPLICATE = "A301"  # accepted earlier under the same key
@@ -63,7 +63,7 @@ _REQUEST = {
 }
 
 # Codes of the gateway, before any product: another name space (there A401 is a bad key, in the service a bad field).
-GATEWAY = {"A400": INTERNAL, "A401": CREDENTIAL, "A403": CREDENTIAL, "A404": INTERNAL, "A020": THROTTLED}
+GATEWAY = {"A400": INTERNAL, "A401": CREDENTIAL, "A403": CREDENTIAL, "A404": NOT_CONNECTED, "A020": THROTTLED}
 
 UNCLEAR = {"A910", "A920", "A999"}  # the server failed while it had the call: nobody knows
 

@@ -23,6 +23,7 @@ KEY_MODES = ("call", "recipient", "none")
 DUPLICATE = "A301"  # Bizgo's word for it
 _REFS = re.compile(r"[\w.:\-]+(?:\n[\w.:\-]+)*", re.ASCII)  # what may stand in JSON, and in a chunk, as it is
 _PREFIX = PREFIX.encode()
+_ASKED_FOR_MS = 7 * 86_400_000  # a call can be asked about for so long after its key's life: longer than any send_by
 
 
 class BadCall(ValueError):  # noqa: N818 - says what it is, as the tree of ims.errors does
@@ -110,13 +111,12 @@ class Desk:
             chunks = chunks_of(Taken(index, now_ms, first, plan.call, frozenset(left_out)), plan.magic, self._scale)
         return self._answer(plan, index), chunks
 
-    def look_up(self, key: str, now_ms: int) -> bytes | None:
-        """The answers of a key's calls, as they were given; None: no such key."""
-        until, indices = self._keys.get(key, (0, ()))
-        if until <= now_ms:
+    def look_up(self, key: str) -> bytes | None:
+        """The answers of a key's calls, as they were given, also after its life; None: no such call ever came."""
+        if key not in self._keys:
             return None
         answers: dict[str, str] = {}
-        for index in indices:
+        for index in self._keys[key][1]:
             taken = self._journal.call(index)
             kakao = family_of(taken.call.send_type) == "kakao"
             for position, member in enumerate(taken.call.messages):
@@ -143,10 +143,10 @@ class Desk:
         return {i for i, member in enumerate(call.messages) if member.ref in taken}
 
     def _remember(self, call: Call, at: int, index: int) -> None:
-        if self._mode == "none" or not call.key or call.key_ttl_s <= 0:
+        if self._mode == "none" or not call.key:
             return
         if len(self._keys) >= self._sweep_at:
-            self._keys = {key: entry for key, entry in self._keys.items() if entry[0] > at}
+            self._keys = {key: entry for key, entry in self._keys.items() if entry[0] > at - _ASKED_FOR_MS}
             self._sweep_at = max(10_000, 2 * len(self._keys))
         until, indices = self._keys.get(call.key, (0, ()))
         self._keys[call.key] = (at + call.key_ttl_s * 1000, (*indices, index) if until > at else (index,))

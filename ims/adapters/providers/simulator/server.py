@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import hmac
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -140,7 +141,7 @@ class Server:
         return web.Response(status=429, headers={"retry-after": after}, body=_NOT_TAKEN, content_type="application/json")
 
     async def _get_call(self, request: web.Request) -> web.Response:
-        answers = self._desk.look_up(request.match_info["key"], _now_ms())
+        answers = self._desk.look_up(request.match_info["key"])
         return _json(answers) if answers is not None else web.Response(status=404, body=_NOT_TAKEN)
 
     async def _close_call(self, request: web.Request) -> web.Response:
@@ -234,7 +235,9 @@ def _now_ms() -> int:
 
 
 async def serve(settings: Settings, host: str, port: int) -> None:
-    """Listen until cancelled; says where on the first line of standard output."""
+    """Listen until SIGTERM; says where on the first line of standard output."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     runner = web.AppRunner(create_app(settings), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -242,7 +245,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
         await site.start()
         sys.stdout.write(f"http://{host}:{runner.addresses[0][1]}\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await stop.wait()
     finally:
         await runner.cleanup()
 

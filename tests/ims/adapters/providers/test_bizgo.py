@@ -173,6 +173,22 @@ async def test_a_code_for_the_whole_call(mode: str, error: type[Exception], code
     assert unlisted == (["A250"] if mode == "A250" else []) and stub.sent == []
 
 
+async def test_a_wrong_address_reaches_nobody() -> None:
+    async with stubbed(Stub()) as provider:
+        provider._http._base_url += "/elsewhere"
+        with pytest.raises(NotSent) as caught:
+            await provider.send(call(SendType.SMS, callback="0212345678"))
+    assert caught.value.code == "8001"
+
+
+async def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ims.adapters.providers.transport.MAX_ANSWER_BYTES", 100)
+    async with stubbed(Stub()) as provider:
+        with pytest.raises(Unclear) as caught:
+            await provider.send(call(SendType.SMS, callback="0212345678"))
+    assert caught.value.code == "8005"
+
+
 async def test_one_word_for_a_repeated_request_means_everybody_is_there() -> None:
     async with stubbed(Stub(mode="A301")) as provider:
         answers = await provider.send(call(SendType.SMS, callback="0212345678"))

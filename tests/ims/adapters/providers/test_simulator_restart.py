@@ -119,6 +119,13 @@ async def test_killed_while_calls_come_in_it_sends_each_message_once(tmp_path: P
     assert 15 <= before < 60, "the kill came in the middle"
 
 
+async def test_asked_to_stop_it_stops(tmp_path: Path) -> None:
+    async with running(tmp_path / "journal") as (provider, _, process):
+        await provider.send(call(1))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
 def test_two_simulators_do_not_share_a_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     with pytest.raises(Misconfigured, match="journal"):

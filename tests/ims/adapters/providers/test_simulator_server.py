@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -82,6 +83,24 @@ async def test_a_key_ends_with_its_life(keys: str, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("ims.adapters.providers.simulator.server._now_ms", lambda: int((now + 2) * 1000))
         await provider.send(call(A, ttl=1))
         assert await sent(url) == ["m0", "m0"]
+        assert [a.status for a in await provider.ask(call(A))] == ["accepted"]
+
+
+@pytest.mark.parametrize("ttl", [0, 60])
+async def test_a_call_can_be_asked_about_after_its_keys_life(ttl: int) -> None:
+    async with simulated() as (provider, _):
+        await provider.send(call(A, ttl=ttl))
+        assert [a.status for a in await provider.ask(call(A))] == ["accepted"]
+
+
+async def test_a_body_with_line_breaks_is_one_line_of_the_journal() -> None:
+    async with simulated() as (_, url), aiohttp.ClientSession() as session:
+        body = {"account": "bulk", "key": "k", "send_type": "SMS", "messages": [{"ref": "a", "to": A, "text": "한\n줄 더"}]}
+        async with session.post(f"{url}/v1/calls", data=json.dumps(body, indent=2)) as response:
+            assert response.status == 200
+        async with session.post(f"{url}/v1/calls", json=body | {"key": "k2"}) as response:
+            assert response.status == 200
+        assert [e["text"] for e in (await get(url, "/v1/sent"))["sent"]] == ["한\n줄 더"] * 2
 
 
 @pytest.mark.parametrize("keys", ["call", "recipient"])
