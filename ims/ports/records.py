@@ -9,7 +9,7 @@ from typing import Protocol
 from ims.lanes import Lane
 from ims.ports.dispatch import Dispatch
 from ims.protocol.envelope import Record
-from ims.protocol.events import MessageAccepted, Trace
+from ims.protocol.events import AuditRecorded, MessageAccepted, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """A birth event ready to be stored: the sealed payload row, and the record for the log."""
+    """A birth event ready to be stored. Its sealed record is the payload row and the first event in the log."""
 
     id: str
     lane: Lane
@@ -45,8 +45,6 @@ class Birth:
     channel: str
     rows: int
     received_at: int
-    payload: bytes
-    key_id: str
     record: Record
 
 
@@ -54,7 +52,6 @@ class Birth:
 class HistoryRow:
     """One message as it settled."""
 
-    key: bytes
     birth: str
     pos: int
     number: int
@@ -139,8 +136,10 @@ class Change:
     history: list[HistoryRow] = field(default_factory=list)
     arrays: list[ResultArray] = field(default_factory=list)
     held: list[HeldEvent] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)  # held events that are given back to the log
     dead: list[DeadLetter] = field(default_factory=list)
     traces: Sequence[Trace] = ()
+    audits: Sequence[tuple[str, AuditRecorded]] = ()  # with the id of the event that brought each
 
 
 class Journal(Protocol):
@@ -163,6 +162,22 @@ class Journal(Protocol):
         ...
 
 
+class Due(Protocol):
+    """What the always-on workers look for. Taking moves the due time on, so a worker that dies only delays."""
+
+    async def take_deadlines(self, lane: Lane, now: int, again_at: int, limit: int) -> list[tuple[str, int, int]]:
+        """Dispatch rows (birth, attempt, due_at) whose time has come; they come again at `again_at` unless changed."""
+        ...
+
+    async def is_held(self, lane: Lane, birth: str) -> bool:
+        """Whether an event of this birth is parked."""
+        ...
+
+    async def take_held(self, lane: Lane, now: int, again_at: int, limit: int) -> list[Record]:
+        """Parked events whose time has come; `Change.released` ends their rest."""
+        ...
+
+
 class Acceptance(Protocol):
     """Where a message becomes ours (design invariant 2)."""
 
@@ -176,6 +191,10 @@ class Acceptance(Protocol):
 
     async def find(self, kind: Lane, keys: Sequence[bytes]) -> dict[bytes, Existing]:
         """The newest acceptance of each key, of today or yesterday (UTC slices)."""
+        ...
+
+    async def find_ever(self, kind: Lane, key: bytes) -> Existing | None:
+        """The newest acceptance of a key in any kept slice: how a message is found by its message_id."""
         ...
 
     async def complete(self, kind: Lane, birth: str) -> None:

@@ -12,6 +12,13 @@ class Shared(Protocol):
         """Take or keep a lease. False: somebody else has it."""
         ...
 
-    async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int) -> int:
-        """Up to `want` tokens of a bucket that refills at `rate_per_s` up to `burst`; 0: come again."""
+    async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int, *, whole: bool = False) -> int:
+        """Up to `want` tokens of a bucket that refills at `rate_per_s` up to `burst`; 0: come again.
+
+        `whole`: all of them or none; a want larger than the burst is served from a full bucket, which then owes the rest.
+        """
+        ...
+
+    async def spend(self, counter: str, day: str, want: int, cap: int) -> bool:
+        """Count `want` on a day's counter unless that would pass the cap."""
         ...

@@ -89,6 +89,7 @@ class Envelopes:
             "traceparent": trace,
             "imslane": emit.lane.value,
             "imschannel": emit.channel or "-",
+            "imstopic": emit.topic,  # KafkaSource does not say which topic an event came from
             "imskey": self._sealer.key_id,
         }
         return Record(emit.topic, attributes, self._sealer.seal(_encoder.encode(emit.data), emit.id))

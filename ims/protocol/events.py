@@ -21,7 +21,7 @@ class _Data(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Row(_Data):
+class Row(_Data, frozen=True, kw_only=True):
     """What differs from recipient to recipient."""
 
     pos: int  # position in the birth event, 0 and up; survives every split
@@ -30,9 +30,10 @@ class Row(_Data):
     mapping: dict[str, str] = {}
     bill_code: str = ""
     text: str | None = None  # when the row's text is not the shared one
+    trace: str = ""  # trace id of the row's own POST, where it is not the event's
 
 
-class Step(_Data):
+class Step(_Data, frozen=True, kw_only=True):
     """One fallback step, as the customer chose it."""
 
     type: str  # SMS, LMS, AUTO
@@ -43,7 +44,7 @@ class Step(_Data):
     on_unknown: bool = False  # whether an unknown outcome of the attempt before starts this step
 
 
-class Shared(_Data):
+class Shared(_Data, frozen=True, kw_only=True):
     """All that the messages of one event have in common."""
 
     service_key: str
@@ -65,7 +66,7 @@ class Shared(_Data):
     fallback: list[Step] = []
 
 
-class MessageAccepted(_Data):
+class MessageAccepted(_Data, frozen=True, kw_only=True):
     """Messages that were answered 0000 (attempt 1), or a fallback step of them (2 and up). The birth event."""
 
     birth: str
@@ -76,7 +77,7 @@ class MessageAccepted(_Data):
     rows: list[Row]
 
 
-class SendRequested(_Data):
+class SendRequested(_Data, frozen=True, kw_only=True):
     """Messages with the type that goes out."""
 
     birth: str
@@ -89,7 +90,7 @@ class SendRequested(_Data):
     rows: list[Row]
 
 
-class Outcome(_Data):
+class Outcome(_Data, frozen=True, kw_only=True):
     """What a provider's answer meant for one member of a call."""
 
     pos: int
@@ -99,7 +100,7 @@ class Outcome(_Data):
     provider_id: str = ""
 
 
-class SendFinished(_Data):
+class SendFinished(_Data, frozen=True, kw_only=True):
     """A call's outcome, member by member."""
 
     birth: str
@@ -111,7 +112,7 @@ class SendFinished(_Data):
     outcomes: list[Outcome]
 
 
-class Refusal(_Data):
+class Refusal(_Data, frozen=True, kw_only=True):
     """A message that a rule, a deadline or a fault of ours stopped."""
 
     pos: int
@@ -119,7 +120,7 @@ class Refusal(_Data):
     code: str
 
 
-class MessageRefused(_Data):
+class MessageRefused(_Data, frozen=True, kw_only=True):
     """Messages that will not be sent (members that already stand in a call are not touched by it)."""
 
     birth: str
@@ -129,7 +130,7 @@ class MessageRefused(_Data):
     refusals: list[Refusal]
 
 
-class DeliveryReport(_Data):
+class DeliveryReport(_Data, frozen=True, kw_only=True):
     """One delivery report of a provider."""
 
     ref: str
@@ -140,14 +141,14 @@ class DeliveryReport(_Data):
     report_type: str = ""
 
 
-class DeliveryReported(_Data):
+class DeliveryReported(_Data, frozen=True, kw_only=True):
     """Delivery reports of one lane and any customers, as receipt or the poller took them in."""
 
     provider: str
     reports: list[DeliveryReport]
 
 
-class DeadlinePassed(_Data):
+class DeadlinePassed(_Data, frozen=True, kw_only=True):
     """A time that a batch of messages had set itself has come."""
 
     birth: str
@@ -155,7 +156,7 @@ class DeadlinePassed(_Data):
     due_at: int
 
 
-class Settled(_Data):
+class Settled(_Data, frozen=True, kw_only=True):
     """A message's result as its customer is told it."""
 
     pos: int
@@ -176,21 +177,27 @@ class Settled(_Data):
     answered_at: int = 0
 
 
-class MessageSettled(_Data):
+class SettledGroup(_Data, frozen=True, kw_only=True):
     """Results of messages of one birth event."""
 
     birth: str
     received_at: int
-    service_key: str
-    customer: str
     channel: Channel
     campaign_id: str = ""
-    callback_url: str = ""
     template_code: str = ""
     results: list[Settled]
 
 
-class Trace(_Data):
+class MessageSettled(_Data, frozen=True, kw_only=True):
+    """Results of one service key for one endpoint, at most 200."""
+
+    service_key: str
+    customer: str
+    callback_url: str = ""
+    groups: list[SettledGroup]
+
+
+class Trace(_Data, frozen=True, kw_only=True):
     """What one stage did with one event."""
 
     stage: str
@@ -205,13 +212,13 @@ class Trace(_Data):
     note: str = ""
 
 
-class StageTraced(_Data):
+class StageTraced(_Data, frozen=True, kw_only=True):
     """Traces of one process, gathered."""
 
     traces: list[Trace]
 
 
-class AuditRecorded(_Data):
+class AuditRecorded(_Data, frozen=True, kw_only=True):
     """Who changed what, masked."""
 
     who: str

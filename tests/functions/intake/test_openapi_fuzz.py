@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import time
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import httpx
 import hypothesis
 import jsonschema
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
@@ -25,6 +25,19 @@ SEED = int(os.environ.get("IMS_FUZZ_SEED", secrets.randbits(32)))
 CASES = int(os.environ.get("IMS_FUZZ_CASES", "2400"))
 BOUND_S = 55.0
 SENDS_SHARE = 0.8  # of the cases: bodies are where there is most to get wrong
+
+
+# What the registry of the test knows; without these hardly a made-up body would come as far as being accepted.
+_KNOWN = {
+    "callback": "15441234",
+    "sender_key": "p" * 40,
+    "template_code": "HELLO",
+    "phone_number": "01023456789",
+    "message": "#{name}",
+    "mapping": {"name": "a", "code": 1},
+    "expires_at": "",
+    "callback_url": "",
+}
 
 
 def _schema() -> Any:
@@ -75,7 +88,9 @@ def test_nothing_made_up_from_the_document_gets_anything_undocumented(app: Any, 
     started = time.monotonic()
     for operation, cases in shares:
         for mode in GenerationMode:
+            t0, n0 = time.monotonic(), sum(seen.values())
             _fuzz(operation, mode, cases // 2, app, headers("acme-user:acme-secret"), seen, started)
+            print(operation.label, mode, sum(seen.values())-n0, time.monotonic()-t0)
     with capsys.disabled():
         print(f"{sum(seen.values())} cases, by status: {dict(sorted(seen.items()))}, {time.monotonic() - started:.0f} s")
     if time.monotonic() - started < BOUND_S:
@@ -98,10 +113,12 @@ def _fuzz(operation: Any, mode: GenerationMode, cases: int, app: Any, headers: d
     def run(case: Any) -> None:
         if time.monotonic() - started > BOUND_S:
             return
+        number = sum(seen.values())
         request = _request(case, headers)
-        if "{serviceKey}" in operation.path and len(seen) % 7:
-            parts = request["url"].split("/ims/", 1)[1].split("/")
-            request["url"] = "/".join(["http://ims/ims", "acmemass", *parts[1:]])
+        if number % 8:
+            request["url"] = re.sub(r"^http://ims/ims/[^/]*/", "http://ims/ims/acmemass/", request["url"])
+        if number % 2 and isinstance(request.get("json"), dict):
+            request["json"] = {name: _KNOWN.get(name, value) for name, value in request["json"].items()}
         response = asyncio.run(_ask(app, request))
         seen[response.status_code] = seen.get(response.status_code, 0) + 1
         assert response.status_code in documented, (SEED, response.status_code)
@@ -110,7 +127,4 @@ def _fuzz(operation: Any, mode: GenerationMode, cases: int, app: Any, headers: d
         assert "code" in body or "openapi" in body
         assert len(response.headers["x-ims-trace"]) == 32
 
-    try:
-        run()
-    except hypothesis.errors.Unsatisfiable:
-        pytest.skip("nothing to make up") if operation.path == "never" else None
+    run()

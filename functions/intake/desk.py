@@ -1,0 +1,66 @@
+"""Intake's ports on the context of the process that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from functions.intake import reading
+from functions.intake.accept import Acceptor
+from functions.intake.ports import Acceptance
+from functions.intake.validate import Accepted, Many, RowError, Slice
+from ims.lanes import Lane
+from ims.ports.registry import Customer, Registry, ServiceKey
+from ims.runtime.context import Context
+
+_SEOUL = ZoneInfo("Asia/Seoul")
+
+
+class Desk:
+    """functions.intake.ports.IntakePorts."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._acceptor = Acceptor(ctx)
+
+    @property
+    def registry(self) -> Registry:
+        return self._ctx.registry
+
+    def now(self) -> int:
+        return self._ctx.clock()
+
+    async def customer_of(self, username: str) -> Customer | None:
+        return (await self._ctx.registry.directory()).customer_of(username)
+
+    async def accept_single(self, kind: Lane, accepted: Accepted, trace: str) -> Acceptance:
+        return "replayed" if await self._acceptor.single(kind, accepted, trace) == "replayed" else "fresh"
+
+    async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
+        return await self._acceptor.rows(kind, many, part, trace)
+
+    async def check_url(self, url: str) -> bool:
+        return self._ctx.caller is not None and await self._ctx.caller.check(url)
+
+    async def draw(self, key: ServiceKey, rows: int) -> bool:
+        shared = self._ctx.shared
+        if key.rate_per_s and not await shared.draw(f"key/{key.key}", rows, key.rate_per_s, key.rate_per_s, whole=True):
+            return False
+        if not key.daily_cap:
+            return True
+        day = datetime.fromtimestamp(self._ctx.clock() / 1000, _SEOUL).date().isoformat()
+        return await shared.spend(f"key/{key.key}", day, rows, key.daily_cap)
+
+    async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
+        return await reading.poll(self._ctx, key, limit)
+
+    async def acknowledge(self, key: ServiceKey, batch_id: str) -> bool:
+        return await self._ctx.results.acknowledge(key.key, batch_id)
+
+    async def read(self, key: ServiceKey, message_id: str) -> Mapping[str, Any] | None:
+        return await reading.read(self._ctx, key, message_id)
+
+    async def replay(self, key: ServiceKey, from_ms: int | None, to_ms: int | None, message_ids: Sequence[str]) -> int:
+        return await reading.replay(self._ctx, key, from_ms, to_ms, message_ids)

@@ -1,0 +1,32 @@
+"""intake: takes clients' requests: authenticates, validates, de-duplicates, chooses the lane, accepts durably.
+
+HTTP in under /ims; emits message.accepted to RECV-{channel}-{lane}. 0000 is said only after the acceptance is synced.
+Never sends anything and never calls another function.
+"""
+
+from __future__ import annotations
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.intake.desk import Desk
+from functions.intake.http import answer
+from ims.runtime.context import Context, current
+
+_desks: dict[int, tuple[Context, Desk]] = {}
+
+
+def desk() -> Desk:
+    """The desk of this process's context."""
+    ctx = current()
+    found = _desks.get(id(ctx))
+    if found is None or found[0] is not ctx:
+        found = _desks[id(ctx)] = (ctx, Desk(ctx))
+    return found[1]
+
+
+@functions_framework.aio.http
+async def main(request: Request) -> Response:
+    """Entry point."""
+    return await answer(request, desk())

@@ -1,0 +1,250 @@
+"""A SQLite file with one writer thread, group commit, and one reader thread.
+
+Writers of several processes queue on a flock, not on SQLite's busy handler: the handler sleeps up to 100 ms between
+tries, a flock wakes its next holder at once. Jobs that arrive while a commit is on its way share the next one.
+kill -9 keeps every committed write; only `durable` writes also survive power loss (WAL, synchronous FULL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from ims.errors import Unavailable
+from ims.telemetry import log
+
+T = TypeVar("T")
+Job = Callable[[Connection], Any]
+
+GROUP_JOBS = 64  # jobs in one commit at most: the first of them must not wait for a crowd
+WAL_RESTART_BYTES = 64 * 1024 * 1024  # past this the log is folded back under the lock, so that it cannot grow for ever
+_FULL, _NORMAL = 2, 1
+
+
+class _Pending:
+    __slots__ = ("durable", "error", "future", "job", "loop", "value")
+
+    def __init__(self, job: Job, durable: bool, loop: asyncio.AbstractEventLoop) -> None:
+        self.job = job
+        self.durable = durable
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+def _settle(done: list[_Pending]) -> None:
+    for p in done:
+        if p.future.done():
+            continue
+        if p.error is not None:
+            p.future.set_exception(p.error)
+        else:
+            p.future.set_result(p.value)
+
+
+class LaneFile:
+    """One database file. Threads start at the first use, so a LaneFile may be made before a fork."""
+
+    def __init__(self, path: Path, create: Callable[[Connection], None], *, after_commit: Callable[[], None] | None = None) -> None:
+        self.path = path
+        self._create = create
+        self._after_commit = after_commit
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._reader_conn: Connection | None = None
+        self._closed = False
+        self.syncs = 0  # commits that waited for the disk, for tests and metrics
+
+    def _connect(self) -> Connection:
+        engine = create_engine(
+            f"sqlite:///{self.path}", isolation_level="AUTOCOMMIT", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
+        )
+        conn = engine.connect()
+        for pragma in ("journal_mode=WAL", "wal_autocheckpoint=0", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0"):
+            conn.exec_driver_sql(f"PRAGMA {pragma}").close()
+        return conn
+
+    # --- writing
+
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Run a job in a transaction; return when it is committed (durable: and synced).
+
+        An exception of the job undoes that job alone and is raised here. Unavailable when the file cannot be written.
+        """
+        if self._closed:
+            raise Unavailable(f"{self.path.name} is closed")
+        pending = _Pending(job, durable, asyncio.get_running_loop())
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_forever, name=f"write-{self.path.stem}", daemon=True)
+            self._writer.start()
+        self._queue.put(pending)
+        result: T = await pending.future
+        return result
+
+    def _take_group(self) -> list[_Pending] | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP_JOBS:
+            try:
+                more = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._queue.put(None)
+                break
+            group.append(more)
+        return group
+
+    def _write_forever(self) -> None:
+        try:
+            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                conn = self._connect()
+                self._create(conn)
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+        except (OperationalError, sqlite3.Error, OSError) as exc:
+            self._fail_all(exc)
+            return
+        mode = -1
+        while (group := self._take_group()) is not None:
+            wanted = _FULL if any(p.durable for p in group) else _NORMAL
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    if wanted != mode:
+                        conn.exec_driver_sql(f"PRAGMA synchronous={wanted}").close()
+                        mode = wanted
+                    self._commit(conn, group)
+                finally:
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+                if wanted == _FULL:
+                    self.syncs += 1
+            except (OperationalError, sqlite3.Error, OSError) as exc:
+                # disk full, read-only, corrupted: nothing of this group was committed
+                log.error("write_failed", file=self.path.name, error=type(exc).__name__)
+                if conn.connection.dbapi_connection is not None and conn.connection.dbapi_connection.in_transaction:
+                    conn.exec_driver_sql("ROLLBACK").close()
+                for p in group:
+                    p.value, p.error = None, Unavailable(f"{self.path.name} cannot be written")
+            self._answer(group)
+            if self._after_commit is not None:
+                self._after_commit()
+        conn.close()
+        os.close(lock)
+
+    @staticmethod
+    def _commit(conn: Connection, group: list[_Pending]) -> None:
+        conn.exec_driver_sql("BEGIN IMMEDIATE").close()
+        alone = len(group) == 1
+        for p in group:
+            if not alone:
+                conn.exec_driver_sql("SAVEPOINT job").close()
+            try:
+                p.value = p.job(conn)
+            except (OperationalError, sqlite3.Error):
+                raise
+            except Exception as exc:  # the job's own error belongs to the one who asked
+                p.error = exc
+                if not alone:
+                    conn.exec_driver_sql("ROLLBACK TO job").close()
+            if not alone:
+                conn.exec_driver_sql("RELEASE job").close()
+        undone = alone and group[0].error is not None
+        conn.exec_driver_sql("ROLLBACK" if undone else "COMMIT").close()
+
+    @staticmethod
+    def _answer(group: list[_Pending]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
+        for p in group:
+            loops.setdefault(p.loop, []).append(p)
+        for loop, done in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, done)
+
+    def _fail_all(self, exc: BaseException) -> None:
+        self._closed = True
+        log.error("open_failed", file=self.path.name, error=type(exc).__name__)
+        while True:
+            pending = self._queue.get()
+            if pending is None:
+                return
+            pending.error = Unavailable(f"{self.path.name} cannot be opened: {type(exc).__name__}")
+            self._answer([pending])
+
+    # --- reading
+
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        """Run a reading job on the reader thread, beside the writer."""
+        if self._closed:
+            raise Unavailable(f"{self.path.name} is closed")
+        if self._readers is None:
+            await self.write(lambda _conn: None)  # the writer creates file and tables
+            self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.stem}")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
+
+    def _read(self, job: Callable[[Connection], T]) -> T:
+        if self._reader_conn is None:
+            self._reader_conn = self._connect()
+        try:
+            return job(self._reader_conn)
+        except (OperationalError, sqlite3.Error) as exc:
+            raise Unavailable(f"{self.path.name} cannot be read") from exc
+
+    # --- upkeep
+
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead log back into the file, beside the writers; under their lock only when it grew large."""
+        if self._writer is None or self._closed:
+            return
+        await asyncio.get_running_loop().run_in_executor(None, self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        wal = Path(f"{self.path}-wal")
+        size = wal.stat().st_size if wal.exists() else 0
+        if size < 1_000_000:
+            return
+        conn = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+        try:
+            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if size > WAL_RESTART_BYTES:
+                with open(f"{self.path}.lock", "a") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as exc:
+            log.info("checkpoint_postponed", file=self.path.name, error=type(exc).__name__)
+        finally:
+            conn.close()
+
+    def close(self) -> None:
+        """Finish what is queued, then end the threads."""
+        if self._closed and self._writer is None:
+            return
+        self._closed = True
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        if self._readers is not None:
+            self._readers.shutdown(wait=True)
+            self._readers = None
+        if self._reader_conn is not None:
+            self._reader_conn.close()
+            self._reader_conn = None

@@ -1,0 +1,80 @@
+"""Leases and buckets in one SQLite file that is never synced: losing it costs waiting, nothing else."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, String, Table, delete, insert, select
+
+from ims.adapters.embedded.files import LaneFile
+from ims.ports.clock import Clock
+
+metadata = MetaData()
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("until", Integer, nullable=False),
+)
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("at", Integer, nullable=False),
+)
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("count", Integer, nullable=False),
+)
+
+
+class EmbeddedShared:
+    """ims.ports.shared.Shared."""
+
+    def __init__(self, file: LaneFile, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+
+    async def lease(self, name: str, owner: str, ttl_s: float) -> bool:
+        now = self._clock()
+
+        def job(conn: Connection) -> bool:
+            row = conn.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
+            if row is not None and row[0] != owner and row[1] > now:
+                return False
+            conn.execute(delete(leases).where(leases.c.name == name))
+            conn.execute(insert(leases).values(name=name, owner=owner, until=now + int(ttl_s * 1000)))
+            return True
+
+        return await self._file.write(job)
+
+    async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int, *, whole: bool = False) -> int:
+        now = self._clock()
+
+        def job(conn: Connection) -> int:
+            row = conn.execute(select(buckets.c.tokens, buckets.c.at).where(buckets.c.name == bucket)).first()
+            tokens = float(burst) if row is None else min(float(burst), row[0] + max(0, now - row[1]) / 1000 * rate_per_s)
+            if whole:
+                got = want if tokens >= min(want, burst) else 0
+            else:
+                got = max(0, min(want, int(tokens)))
+            conn.execute(delete(buckets).where(buckets.c.name == bucket))
+            conn.execute(insert(buckets).values(name=bucket, tokens=tokens - got, at=now))
+            return got
+
+        return await self._file.write(job)
+
+    async def spend(self, counter: str, day: str, want: int, cap: int) -> bool:
+        def job(conn: Connection) -> bool:
+            row = conn.execute(select(counters.c.day, counters.c.count).where(counters.c.name == counter)).first()
+            spent = row[1] if row is not None and row[0] == day else 0
+            if spent + want > cap:
+                return False
+            conn.execute(delete(counters).where(counters.c.name == counter))
+            conn.execute(insert(counters).values(name=counter, day=day, count=spent + want))
+            return True
+
+        return await self._file.write(job)

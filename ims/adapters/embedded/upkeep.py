@@ -1,0 +1,60 @@
+"""What keeps lane files small: the write-ahead log folded back, handled events trimmed, old slices dropped."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, func, select
+
+from ims.adapters.embedded.store import EmbeddedStore
+from ims.adapters.sql.lane_tables import arrays, cursors, dispatches, held, history, log, payloads, traces
+from ims.lanes import Lane
+from ims.ports.clock import Clock
+from ims.protocol.ids import day_of
+
+_PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
+_KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
+_DAY_MS = 86_400_000
+
+
+async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms: int, groups: dict[str, list[str]]) -> int:
+    """Delete log records that every group has finished, older than the retention and than any open message."""
+    now = clock()
+    readers: dict[str, list[str]] = {}
+    for group, topics in groups.items():
+        for topic in topics:
+            readers.setdefault(topic, []).append(group)
+
+    def job(conn: Connection) -> int:
+        open_since = conn.execute(select(func.min(dispatches.c.received_at)).where(dispatches.c.due_at > 0)).scalar()
+        held_since = conn.execute(select(func.min(held.c.since))).scalar()
+        before = min(t for t in (now - retention_ms, open_since, held_since) if t is not None)
+        positions = {(g, t): s for g, t, s in conn.execute(select(cursors.c.consumer_group, cursors.c.topic, cursors.c.seq))}
+        removed = 0
+        for topic, names in readers.items():
+            low = min(positions.get((name, topic), 0) for name in names)
+            old = select(log.c.seq).where(log.c.topic == topic, log.c.seq <= low, log.c.at < before).order_by(log.c.seq).limit(_PAGE)
+            removed += conn.execute(delete(log).where(log.c.seq.in_(old))).rowcount
+        return removed
+
+    return await store.files[lane].write(job)
+
+
+async def drop_old(store: EmbeddedStore, lane: Lane, clock: Clock, history_days: int) -> int:
+    """Drop acceptance slices and delete rows whose time is over, a page at a time; how many rows and slices went."""
+    now = clock()
+    kept_from = now - history_days * _DAY_MS
+
+    def job(conn: Connection) -> int:
+        gone = store.slices[lane].drop_before(conn, day_of(kept_from))
+        for table, column, before in (
+            (dispatches, dispatches.c.received_at, min(kept_from, now - _KEEP_CLOSED_MS)),
+            (payloads, payloads.c.received_at, min(kept_from, now - _KEEP_CLOSED_MS)),
+            (arrays, arrays.c.created_at, kept_from),
+            (traces, traces.c.at, now - _KEEP_CLOSED_MS),
+            (history, history.c.received_at, kept_from),
+        ):
+            key = list(table.primary_key.columns)[0]
+            old = select(key).where(column < before).limit(_PAGE)
+            gone += conn.execute(delete(table).where(key.in_(old), column < before)).rowcount
+        return gone
+
+    return await store.files[lane].write(job)

@@ -1,0 +1,112 @@
+"""Result arrays in SQL: callbacks, polling with a lease, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from ims.adapters.sql.lane_tables import arrays
+from ims.ports.records import StoredArray
+from ims.ports.results import Endpoint
+
+PAGE = 200
+_COLUMNS = (
+    arrays.c.id,
+    arrays.c.service_key,
+    arrays.c.endpoint,
+    arrays.c.count,
+    arrays.c.created_at,
+    arrays.c.body,
+    arrays.c.key_id,
+    arrays.c.calls,
+    arrays.c.due_at,
+    arrays.c.acked,
+)
+
+
+def _stored(row: Any) -> StoredArray:
+    return StoredArray(*row)
+
+
+def known(conn: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that exist."""
+    return set(conn.execute(select(arrays.c.id).where(arrays.c.id.in_(ids))).scalars())
+
+
+def endpoints_due(conn: Connection, now: int) -> list[Endpoint]:
+    """Endpoints with unclaimed due calls."""
+    query = (
+        select(arrays.c.endpoint_key, func.count())
+        .where(arrays.c.due_at > 0, arrays.c.due_at <= now, arrays.c.claimed_until <= now)
+        .group_by(arrays.c.endpoint_key)
+    )
+    return [Endpoint(key, n) for key, n in conn.execute(query)]
+
+
+def claim(conn: Connection, endpoint: str, now: int, until: int, limit: int) -> list[StoredArray]:
+    """Claim up to `limit` due arrays of an endpoint."""
+    query = (
+        select(*_COLUMNS)
+        .where(arrays.c.endpoint_key == endpoint, arrays.c.due_at > 0, arrays.c.due_at <= now, arrays.c.claimed_until <= now)
+        .order_by(arrays.c.due_at)
+        .limit(limit)
+    )
+    found = [_stored(r) for r in conn.execute(query)]
+    conn.execute(update(arrays).where(arrays.c.id.in_([a.id for a in found])).values(claimed_until=until))
+    return found
+
+
+def called(conn: Connection, array: str, *, acknowledged: bool, calls: int, due_at: int) -> None:
+    """Mark a call's outcome."""
+    values: dict[str, Any] = {"calls": calls, "due_at": due_at, "claimed_until": 0}
+    if acknowledged:
+        values["acked"] = arrays.c.count
+    conn.execute(update(arrays).where(arrays.c.id == array).values(values))
+
+
+def release(conn: Connection, array: str, due_at: int) -> None:
+    """Give back without a call."""
+    conn.execute(update(arrays).where(arrays.c.id == array, arrays.c.due_at > 0).values(due_at=due_at, claimed_until=0))
+
+
+def lease(conn: Connection, service_key: str, batch_id: str, now: int, until: int, limit: int) -> list[tuple[StoredArray, int]]:
+    """Hand out unacknowledged results of a service key, in order: (array, how many from its first unacknowledged on)."""
+    query = (
+        select(*_COLUMNS)
+        .where(arrays.c.service_key == service_key, arrays.c.acked < arrays.c.count, arrays.c.lease_until <= now)
+        .order_by(arrays.c.created_at, arrays.c.seq)
+        .limit(limit)  # every array holds at least one result
+    )
+    taken: list[tuple[StoredArray, int]] = []
+    for array in map(_stored, conn.execute(query)):
+        if limit <= 0:
+            break
+        n = min(limit, array.count - array.acked)
+        limit -= n
+        taken.append((array, n))
+        conn.execute(
+            update(arrays).where(arrays.c.id == array.id).values(lease=batch_id, lease_until=until, lease_upto=array.acked + n)
+        )
+    return taken
+
+
+def acknowledge(conn: Connection, service_key: str, batch_id: str) -> int:
+    """Acknowledge what was handed out under a lease, also a late one; wholly acknowledged arrays are not called any more."""
+    mine = (arrays.c.service_key == service_key) & (arrays.c.lease == batch_id)
+    changed = conn.execute(
+        update(arrays).where(mine).values(acked=func.max(arrays.c.acked, arrays.c.lease_upto), lease="", lease_until=0)
+        if conn.dialect.name == "sqlite"
+        else update(arrays).where(mine).values(acked=func.greatest(arrays.c.acked, arrays.c.lease_upto), lease="", lease_until=0)
+    ).rowcount
+    conn.execute(update(arrays).where(arrays.c.service_key == service_key, arrays.c.acked >= arrays.c.count).values(due_at=0))
+    return changed
+
+
+def replay(conn: Connection, service_key: str, from_ms: int, to_ms: int, now: int) -> int:
+    """Make arrays formed in a period due and unacknowledged again; the number of results."""
+    period = (arrays.c.service_key == service_key) & (arrays.c.created_at >= from_ms) & (arrays.c.created_at < to_ms)
+    queued = conn.execute(select(func.coalesce(func.sum(arrays.c.count), 0)).where(period)).scalar_one()
+    conn.execute(update(arrays).where(period).values(acked=0, calls=0, due_at=now, claimed_until=0, lease="", lease_until=0))
+    return int(queued)

@@ -1,0 +1,185 @@
+"""Commands for a home: up, down, serve, work, batch, lag."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ims.cli.show import fail, show
+from ims.config import Settings, load_settings
+from ims.telemetry import configure_logs
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(serve)
+    app.command()(work)
+    app.command()(lag)
+
+
+def up(port: Annotated[int | None, typer.Option(help="Port of the intake URL; 0: a free one.")] = None) -> None:
+    """Start everything on this machine and stay in the foreground."""
+    from ims.serve.up import AlreadyUp, Up, take_home
+
+    settings = load_settings(**({} if port is None else {"port": port}))
+    configure_logs("up", settings.log_level)
+    try:
+        lock = take_home(settings.home)
+    except AlreadyUp as exc:
+        facts = facts_of(settings)
+        fail(f"{exc}" + (f": {facts['intake']} (pid {facts['pid']})" if facts else ""))
+    started = time.monotonic()
+
+    async def run() -> None:
+        customers = await _customers(settings)
+        await Up(settings).run(lambda facts: announce(facts, time.monotonic() - started), customers)
+
+    with lock:
+        asyncio.run(run())
+
+
+async def _customers(settings: Settings) -> list[dict[str, Any]]:
+    from ims.cli.demo import ensure_demo
+    from ims.wiring import open_registry
+
+    async with open_registry(settings) as registry:
+        return await ensure_demo(registry)
+
+
+def facts_of(settings: Settings) -> dict[str, Any] | None:
+    """up.json of a home that is up."""
+    try:
+        facts: dict[str, Any] = json.loads((settings.home / "up.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return facts
+
+
+def running(settings: Settings) -> dict[str, Any]:
+    """up.json, or an error that says what to do."""
+    facts = facts_of(settings)
+    if facts is None:
+        fail(f"IMS is not up in {settings.home}: `make run`, or IMS_HOME")
+    return facts
+
+
+def announce(facts: dict[str, Any], took_s: float) -> None:
+    """What a newcomer needs to send the first message."""
+    demo = facts["customers"][0]
+    key = demo["service_keys"]["realtime"]
+    print(f"""
+IMS is up ({took_s:.1f} s).
+
+  intake     {facts["intake"]}/ims/{{serviceKey}}/mt/sendMessage    API: {facts["intake"]}/ims/openapi.json
+  simulator  {facts["simulator"]}/v1/sent    (what the provider was asked to send)
+  metrics    {facts["metrics"]}
+
+  demo key   x-ims-key: {demo["x_ims_key"]}
+             serviceKey {key} (realtime); more in up.json
+
+Send the first message:
+
+  curl -s {facts["intake"]}/ims/{key}/mt/sendMessage \\
+    -H 'x-ims-version: version-1' -H 'x-ims-key: {demo["x_ims_key"]}' -H 'content-type: application/json' \\
+    -d '{{"message_id":"hello-{int(time.time())}","message_type":"SMS","callback":"{demo["callback"]}","phone_number":"01023456789","message":"안녕하세요 IMS"}}'
+
+Then: ims why hello-...    ims send --csv FILE    Ctrl-C stops it.
+""", flush=True)
+
+
+def down() -> None:
+    """Stop what `ims up` started in this home."""
+    settings = load_settings()
+    facts = running(settings)
+    from ims.serve.up import AlreadyUp, take_home
+
+    try:
+        take_home(settings.home).close()
+    except AlreadyUp:
+        os.kill(facts["pid"], signal.SIGTERM)
+        for _ in range(600):
+            time.sleep(0.1)
+            if not Path(settings.home / "up.json").exists():
+                print("stopped")
+                return
+        fail("it does not stop within 60 s")
+    fail("it is not running (up.json is stale; the next `ims up` takes it over)")
+
+
+def serve(function: str, port: Annotated[int, typer.Option()] = 8080, host: Annotated[str, typer.Option()] = "127.0.0.1") -> None:
+    """Serve one function over HTTP, as a container does."""
+    import uvloop
+
+    from ims.serve.app import NAMES, FunctionApp
+    from ims.serve.http import server
+
+    if function not in NAMES:
+        fail(f"no function is called {function!r}: {', '.join(NAMES)}")
+    settings = load_settings()
+    configure_logs(function, settings.log_level)
+    uvloop.run(server(FunctionApp(function, settings), host, port).serve())
+
+
+def work(name: str, lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None) -> None:
+    """Run one of the loops that run for ever: deadlines, held, callbacks, reports."""
+    from ims.lanes import Lane
+    from ims.runtime.context import install
+    from ims.serve import workers
+    from ims.wiring import build, close
+
+    if name not in workers.NAMES:
+        fail(f"no worker is called {name!r}: {', '.join(workers.NAMES)}")
+    settings = load_settings()
+    configure_logs(f"work-{name}", settings.log_level)
+    lanes = [Lane(entry) for entry in lane] if lane else list(Lane)
+
+    async def run() -> None:
+        ctx = build(settings, f"work-{name}")
+        install(ctx)
+        stop = asyncio.Event()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+        tasks = [
+            asyncio.create_task(workers.loop(lease, step, idle_s, ctx))
+            for lease, (step, idle_s) in workers.steps(name, lanes, ctx, settings.poll_idle_s).items()
+        ]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await close(ctx)
+
+    asyncio.run(run())
+
+
+def lag(as_json: Json = False) -> None:
+    """Events waiting per stage and lane."""
+    from ims import topics
+    from ims.adapters.embedded.log import EmbeddedSubscription
+    from ims.lanes import Lane
+    from ims.wiring import build, close, store_of
+
+    async def run() -> list[dict[str, Any]]:
+        ctx = build(load_settings(), "lag", with_providers=False)
+        store = store_of(ctx)
+        out = []
+        for lane in Lane:
+            for stage in topics.STAGES:
+                if names := topics.consumed_by(stage, lane):
+                    out.append({"lane": lane.value, "stage": stage, "events": await EmbeddedSubscription(store, lane, stage, names).lag()})
+        await close(ctx)
+        return out
+
+    rows = asyncio.run(run())
+    show(rows, as_json)

@@ -1,0 +1,27 @@
+"""`ims`: one command for everything that an operator or a newcomer types."""
+
+from __future__ import annotations
+
+import typer
+
+from ims.cli import home, registry
+from ims.cli.show import fail
+from ims.errors import ImsError
+
+app = typer.Typer(
+    name="ims", help="IMS: one POST, any channel, one signed result.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+home.add_to(app)
+registry.add_to(app)
+
+
+def run() -> None:
+    """Entry point: an error of ours is one line and exit code 1, never a stack trace."""
+    try:
+        app()
+    except ImsError as exc:
+        fail(str(exc))
+
+
+if __name__ == "__main__":
+    run()

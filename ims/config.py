@@ -1,0 +1,100 @@
+"""Every setting, read from the environment here and nowhere else. A wrong value refuses to start and names itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ims.errors import Misconfigured
+from ims.protocol.sealing import Keyring
+
+
+class Settings(BaseSettings):
+    """The fields below as IMS_<NAME>; docs/settings.md is checked against them."""
+
+    model_config = SettingsConfigDict(env_prefix="IMS_", extra="ignore")
+
+    home: Path = Field(Path(".ims"), description="Data folder of the embedded profile.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the intake URL; 0 takes a free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    keys: str = Field("", description="Keyring (JSON); empty: a 0600 file in the home, made at the first start.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
+    clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
+
+    providers_mt: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends texts.")
+    providers_kakao: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends AlimTalk.")
+    provider_timeout_s: float = Field(10, gt=0, le=60, description="Of one provider call, all of it.")
+    provider_tries: int = Field(3, ge=1, le=10, description="Tries in one delivery of an event before it is parked.")
+    park_s: float = Field(5, gt=0, description="How long an event first rests when its provider is away.")
+
+    simulator_url: str = Field("", description="Where the simulator listens; empty: the one that `ims up` starts.")
+    simulator_port: int = Field(0, ge=0, le=65535, description="Port of the simulator that `ims up` starts; 0: a free one.")
+    simulator_keys: Literal["call", "recipient", "none"] = Field("call", description="How it honours idempotency keys.")
+    simulator_latency_ms: int = Field(0, ge=0, description="Time it takes for an answer.")
+    simulator_reports_fast: Literal["webhook", "polling"] = Field("webhook", description="Delivery reports of auth and realtime.")
+    simulator_reports_bulk: Literal["webhook", "polling"] = Field("polling", description="Delivery reports of mass and ad.")
+    simulator_magic_scale: float = Field(1, gt=0, description="Scales the delays of its magic numbers.")
+    simulator_secret: str = Field("ims-simulator", description="Signs its webhooks.")
+
+    bizgo_base_url: str = Field("https://mars.ibapi.kr", description="Bizgo OMNI.")
+    bizgo_api_key: str = Field("", description="Account of mass and ad.")
+    bizgo_reports: Literal["polling", "webhook"] = Field("polling", description="How its delivery reports come.")
+    bizgo_webhook_secret: str = Field("", description="Verifies its webhooks.")
+    bizgo_rate_per_s: float = Field(200, gt=0, description="Recipients a second of the account (Bizgo's limit).")
+    bizgo_fast_base_url: str = Field("", description="Account of auth and realtime; empty: the first.")
+    bizgo_fast_api_key: str = Field("", description="Account of auth and realtime; empty: the first.")
+    bizgo_fast_reports: Literal["", "polling", "webhook"] = Field("", description="Empty: as the first.")
+    bizgo_fast_webhook_secret: str = Field("", description="Empty: as the first.")
+    bizgo_fast_reserve_share: float = Field(0.3, ge=0, lt=1, description="Of one account's rate, kept for auth and realtime.")
+
+    report_deadline_sms_s: float = Field(26 * 3600, gt=0, description="No delivery report by then: UNKNOWN (domain 5).")
+    report_deadline_lms_s: float = Field(82 * 3600, gt=0, description="The same for LMS.")
+    report_deadline_at_s: float = Field(600, gt=0, description="The same for AlimTalk.")
+    callback_retry_unit_s: float = Field(60, gt=0, description="Retry n of a callback waits (n^2 - n + 1) of these.")
+    callback_timeout_s: float = Field(5, gt=0, le=30, description="Of one callback call, DNS to the last byte.")
+    callback_allow_loopback: bool = Field(False, description="Lets callbacks go to loopback; on only in what `make run` starts.")
+
+    delivery_retry: int = Field(8, ge=0, description="Attempts after the first before an event becomes a dead letter.")
+    delivery_delay_s: float = Field(0.2, gt=0, description="Wait before attempt k+1 is 2^k of these.")
+    delivery_timeout_s: float = Field(90, gt=0, description="Of one delivery of an event to a function.")
+    poll_idle_s: float = Field(0.5, gt=0, description="Pause of the report poller when nothing waits.")
+
+    log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
+    history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")
+
+    def keyring(self) -> Keyring:
+        """The keys of this installation."""
+        return Keyring.parse(self.keys) if self.keys else _home_keyring(self.home)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment. Misconfigured names every wrong one."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # names and types are checked by the model itself
+    except ValidationError as exc:
+        wrong = "; ".join(f"IMS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
+        raise Misconfigured(wrong) from exc
+
+
+def _home_keyring(home: Path) -> Keyring:
+    """The keyring in the home; made once, whoever comes first, readable by its owner only."""
+    path = home / "keys.json"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = home / f"keys.{os.getpid()}.tmp"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(Keyring.generate().dump())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # fails when somebody was faster: theirs stands
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return Keyring.parse(path.read_text())

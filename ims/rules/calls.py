@@ -1,0 +1,108 @@
+"""Which provider calls may be made: cut once, claimed by lease, never crossed (design invariants 3, 5, 6, 7).
+
+Pure decisions on a dispatch row. Who performs them writes the row by compare-and-set before anything leaves the house.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ims.ports.dispatch import Call, CallOutcome, CallStatus, Dispatch, Refused
+from ims.ports.providers import Abilities, Answer
+from ims.protocol.ids import derived
+from ims.topics import SendType
+
+FIXED_AT_A_TIME = 10  # invariant 3: calls of one-message providers that a crash may leave unknown
+LEASE_MARGIN_MS = 5_000  # invariant 4: a lease is the provider's time-out and this
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """What a call's deadlines are made of, milliseconds."""
+
+    report_deadline_ms: int
+    step_after_ms: int  # 0: the next fallback step has no limit of its own
+
+
+class Next(StrEnum):
+    """What to do with a call that has no stored outcome."""
+
+    MAKE = "make"  # never begun, or surely not sent
+    REPEAT = "repeat"  # unknown; its key still protects it
+    ASK = "ask"  # unknown; only the provider can tell
+    BUSY = "busy"  # somebody else holds the lease
+    LATE = "late"  # surely not sent, and send_by has passed
+    GIVE_UP = "give_up"  # unknown, and nobody can tell any more
+
+
+def undecided(d: Dispatch, positions: Sequence[int]) -> list[int]:
+    """Members that stand in no call, are not refused and have no result: the only ones that may enter a call."""
+    refused = {r.pos for r in d.refused}
+    return [p for p in positions if p not in refused and ((m := d.members.get(p)) is None or (m.call < 0 and not m.result))]
+
+
+def refuse(d: Dispatch, refusals: Mapping[int, tuple[str, str]]) -> None:
+    """Record who stays out of every call, with (result, code)."""
+    d.refused.extend(Refused(pos, result, code) for pos, (result, code) in refusals.items())
+
+
+def cut(d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provider: str, abilities: Abilities) -> int:
+    """Put members into new calls, in order, members of different groups never into one; how many wait for a later round.
+
+    A group is what the provider can take in one call: members with one text, where it takes one text a call.
+    """
+    size = max(1, abilities.max_members)
+    parts = [list(group[start : start + size]) for group in groups for start in range(0, len(group), size)]
+    now, later = (parts[:FIXED_AT_A_TIME], parts[FIXED_AT_A_TIME:]) if size == 1 else (parts, [])
+    for members in now:
+        index = len(d.calls)
+        key = derived(d.birth, f"call-{d.attempt}", index)
+        d.calls.append(Call(key=key, provider=provider, send_type=send_type, members=members))
+        for pos in members:
+            d.member(pos).call = index
+    return sum(map(len, later))
+
+
+def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int) -> Next:
+    """What may be done with a call that is not DONE."""
+    late = now > d.send_by
+    if call.status in (CallStatus.FIXED, CallStatus.NOT_SENT):
+        return Next.LATE if late else Next.MAKE
+    if call.lease_until > now:
+        return Next.BUSY
+    if abilities.keys != "none" and not late and now < call.first_at + abilities.key_ttl_s * 1000:
+        return Next.REPEAT
+    return Next.ASK if abilities.can_ask else Next.GIVE_UP
+
+
+def claim(call: Call, owner: str, abilities: Abilities, policy: CallPolicy, now: int) -> None:
+    """Take or renew the lease; the first claim starts the call's deadlines."""
+    call.status = CallStatus.TRYING
+    call.owner = owner
+    call.lease_until = now + int(abilities.timeout_s * 1000) + LEASE_MARGIN_MS
+    call.tries += 1
+    if not call.first_at:
+        call.first_at = now
+        call.report_due = now + policy.report_deadline_ms
+        call.step_due = now + policy.step_after_ms if policy.step_after_ms else 0
+
+
+def finish(call: Call, answers: Sequence[Answer], now: int) -> None:
+    """Store the outcome; the lease ends."""
+    call.status = CallStatus.DONE
+    call.lease_until = 0
+    call.answered_at = now
+    call.outcomes = [CallOutcome(a.status, a.code, a.provider_code, a.provider_id) for a in answers]
+
+
+def not_sent(call: Call) -> None:
+    """Surely not sent: the call may be made again, by anyone."""
+    call.status = CallStatus.NOT_SENT
+    call.lease_until = 0
+
+
+def unclear(call: Call) -> None:
+    """Begun, and nobody knows: the lease ends, what comes next is decided by `next_for`."""
+    call.lease_until = 0

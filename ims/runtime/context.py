@@ -1,0 +1,80 @@
+"""What a function is given by the process that runs it. Built in ims.wiring, installed when the process starts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ims.lanes import TRAITS, Lane
+from ims.ports.clock import Clock
+from ims.ports.providers import Provider
+from ims.ports.records import Acceptance, Due, Journal
+from ims.ports.registry import Registry
+from ims.ports.results import Results
+from ims.ports.shared import Shared
+from ims.protocol.envelope import Envelopes
+from ims.protocol.ids import Tracker
+from ims.protocol.sealing import Sealer
+from ims.runtime.breaker import Breakers
+
+
+class Caller(Protocol):
+    """Calls a customer's URL (ims.adapters.http.guarded)."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int: ...
+
+    async def check(self, url: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Every wait that operators and tests set. Seconds."""
+
+    report_deadline_s: Mapping[str, float]  # by send type: no report by then is UNKNOWN
+    callback_retry_unit_s: float = 60.0  # contract 2: retry n waits (n^2 - n + 1) of these
+    park_s: float = 5.0  # how long an event rests when its provider is away, at first
+    provider_tries: int = 3  # in one delivery of the event, before it is parked
+
+
+@dataclass
+class Context:
+    """The ports, for one process."""
+
+    name: str  # of this process, unique among those alive: owner of leases and claims
+    clock: Clock
+    journal: Journal
+    acceptance: Acceptance
+    due: Due
+    results: Results
+    registry: Registry
+    shared: Shared
+    envelopes: Envelopes
+    sealer: Sealer
+    tracker: Tracker
+    timing: Timing
+    providers: Mapping[tuple[str, str], Provider] = field(default_factory=dict)  # (family, account)
+    polled: list[Provider] = field(default_factory=list)  # accounts whose delivery reports are fetched, not pushed
+    caller: Caller | None = None
+    breakers: Breakers = field(default_factory=Breakers)
+    trace: Callable[..., None] = lambda *_args: None
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def provider(self, family: str, lane: Lane) -> Provider:
+        """The account that serves a lane: reserved lanes have their own."""
+        return self.providers[family, "fast" if TRAITS[lane].reserved else "bulk"]
+
+
+_installed: list[Context] = []
+
+
+def install(context: Context) -> None:
+    """Make a context the one of this process."""
+    _installed[:] = [context]
+
+
+def current() -> Context:
+    """The context of this process. RuntimeError before start-up has installed one."""
+    if not _installed:
+        raise RuntimeError("the process has no context yet: functions run inside ims.serve")
+    return _installed[0]

@@ -1,0 +1,351 @@
+"""The common path of send_*: fix the call, make it, remember what came of it, say so.
+
+Every step is written down before the next one has an effect outside: a crash between any two lines leaves a row that
+says what may be done (ims.rules.calls). A redelivered event finds that row and emits what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ims import results, topics
+from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
+from ims.ports.dispatch import EXPIRED, FAILED, REJECTED, Call, CallStatus, Dispatch
+from ims.ports.providers import Answer, OutgoingCall, Provider
+from ims.ports.records import Change, HeldEvent
+from ims.protocol.envelope import Emit, Event
+from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinished, SendRequested
+from ims.protocol.ids import derived
+from ims.rules import calls
+from ims.rules.calls import CallPolicy, Next
+from ims.runtime.context import Context
+from ims.runtime.stage import CONFLICT_TRIES, Decision, commit
+from ims.telemetry import CLAIMS, HELD, SENT
+
+_PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
+_OPEN_CALLS = 16  # of one event at a time, where a provider takes one text a call
+_RATE_WAIT_S = 20.0  # for the account's rate; longer, and the event is parked so that its window is free for others
+_MAX_PARK_S = 300.0
+
+Refusals = dict[int, tuple[str, str]]  # position -> (result, result code)
+Check = Callable[[Event, SendRequested, Sequence[Row], Context], Awaitable[Refusals]]
+Compose = Callable[[Call, SendRequested, Sequence[Row], Context], OutgoingCall]
+Mark = Callable[[Call], None]  # what a try came to, to be written on the call
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What one send function brings: its provider family, what it refuses, how it words a call."""
+
+    family: str
+    check: Check
+    compose: Compose
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What making a call came to. `park_s` > 0: not decided, the event rests that long."""
+
+    index: int
+    mark: Mark | None
+    park_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One event on its way through this file."""
+
+    event: Event
+    request: SendRequested
+    ctx: Context
+    how: Sending
+    provider: Provider
+
+    @property
+    def breaker(self) -> str:
+        return f"{self.provider.name}/{self.provider.account}"
+
+    def policy(self) -> CallPolicy:
+        steps, index = self.request.shared.fallback, self.request.attempt - 1
+        after_s = steps[index].after_s if index < len(steps) else 0
+        return CallPolicy(int(self.ctx.timing.report_deadline_s[self.request.send_type] * 1000), after_s * 1000)
+
+    async def load(self) -> Dispatch:
+        r = self.request
+        key = (r.birth, r.attempt)
+        found = (await self.ctx.journal.dispatches(self.event.lane, [key])).get(key)
+        return found or Dispatch(
+            birth=r.birth, attempt=r.attempt, received_at=r.received_at, send_by=r.send_by, distributed_at=r.distributed_at
+        )
+
+    async def write(self, d: Dispatch, emits: Sequence[Emit] = (), change: Change | None = None, *, durable: bool = False) -> None:
+        change = change or Change()
+        change.dispatches = [d]
+        await commit(self.ctx, self.event, Decision(change, emits), durable=durable)
+
+
+async def send(event: Event, ctx: Context, how: Sending) -> Decision:
+    """Handle one send.requested event: it commits by itself, in the order that the invariants ask for."""
+    if not isinstance(event.data, SendRequested):
+        raise Poison(f"send_* cannot handle {event.type}")
+    work = _Work(event, event.data, ctx, how, ctx.provider(how.family, event.lane))
+    rows = {r.pos: r for r in event.data.rows}
+    if work.provider.abilities.rate_per_s and (wait_s := await _draw(work, len(rows))):
+        return Decision(rows=len(rows), note=await _settle(work, await work.load(), (), _Tried(-1, None, wait_s, "rate")))
+    while True:
+        dispatch, ours, left = await _fix(work)
+        places = asyncio.Semaphore(_OPEN_CALLS)
+        tried = await asyncio.gather(*(_make(work, dispatch, index, rows, places, claimed=claimed) for index, claimed in ours))
+        parked = max((t for t in tried if t.park_s), key=lambda t: t.park_s, default=None)
+        if parked is None and left:
+            await _record(work, dispatch, tried)
+            continue
+        note = await _settle(work, dispatch, tried, parked)
+        return Decision(rows=len(rows), note=note)
+
+
+async def _fix(work: _Work) -> tuple[Dispatch, list[tuple[int, bool]], bool]:
+    """Decide who is refused and who stands in which call, and claim new calls: one synced compare-and-set.
+
+    Returns the row as written, the calls that are ours to bring to an end (and whether they are claimed already), and
+    whether members are left for another round (providers that take one message a call).
+    """
+    ctx, request, abilities = work.ctx, work.request, work.provider.abilities
+    positions = [r.pos for r in request.rows]
+    wanted = set(positions)
+    for attempt in range(CONFLICT_TRIES):
+        d = await work.load()
+        now = ctx.clock()
+        left = 0
+        fresh = set(calls.undecided(d, positions))
+        if fresh:
+            refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in fresh], ctx)
+            calls.refuse(d, refusals)
+            free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals]
+            left = calls.cut(d, _groups(free, one_text=abilities.one_text), request.send_type, work.provider.name, abilities)
+        ours: list[tuple[int, bool]] = []
+        changed = bool(fresh)
+        wait = ctx.breakers.closed_at(work.breaker, now)
+        for index, call in enumerate(d.calls):
+            if call.status == CallStatus.DONE or call.members[0] not in wanted:
+                continue
+            what = calls.next_for(call, d, abilities, now)
+            if what is Next.BUSY:
+                CLAIMS.labels(work.event.lane, "busy").inc()
+                raise Unavailable("another copy is at this call")
+            claimed = what is Next.MAKE and not wait
+            if claimed:
+                calls.claim(call, ctx.name, abilities, work.policy(), now)
+                changed = True
+            ours.append((index, claimed))
+        try:
+            if changed:
+                await work.write(d, durable=True)
+        except Conflict:
+            if attempt == CONFLICT_TRIES - 1:
+                raise
+            continue
+        return d, ours, bool(left)
+    raise AssertionError("unreachable")
+
+
+def _groups(rows: Sequence[Row], *, one_text: bool) -> list[list[int]]:
+    """What may share a call: everything, or rows of one text where the provider takes one text a call."""
+    groups: dict[str | None, list[int]] = {}
+    for row in rows:
+        groups.setdefault(row.text if one_text else None, []).append(row.pos)
+    return list(groups.values())
+
+
+async def _make(work: _Work, d: Dispatch, index: int, rows: dict[int, Row], places: asyncio.Semaphore, *, claimed: bool) -> _Tried:
+    """Bring one call to an outcome, or say how long the event should rest."""
+    ctx, provider = work.ctx, work.provider
+    call, what = d.calls[index], Next.MAKE
+    outgoing = work.how.compose(call, work.request, [rows[p] for p in call.members], ctx)
+    mark: Mark | None = None
+    for attempt in range(ctx.timing.provider_tries):
+        if not claimed:
+            if (opens_at := ctx.breakers.closed_at(work.breaker, ctx.clock())) and what is Next.MAKE:
+                return _Tried(index, mark, max(0.1, (opens_at - ctx.clock()) / 1000), "breaker")
+            what = await _claim(work, index, mark)
+            if what not in (Next.MAKE, Next.REPEAT, Next.ASK):
+                return _Tried(index, None)
+        claimed = False
+        try:
+            async with places:
+                answers = await (provider.ask(outgoing) if what is Next.ASK else provider.send(outgoing))
+        except CallRefused as exc:
+            ctx.breakers.succeeded(work.breaker)
+            return _Tried(index, _finished([Answer("failed", exc.code, exc.provider_code)] * len(call.members), ctx))
+        except NotSent as exc:
+            # what an earlier try left unclear stays so: this one alone was surely not sent
+            mark = calls.not_sent if what is Next.MAKE else calls.unclear
+            error: ProviderError = exc
+        except Unclear as exc:
+            mark, error = calls.unclear, exc
+            what = Next.REPEAT
+        else:
+            ctx.breakers.succeeded(work.breaker)
+            for status in {a.status for a in answers}:
+                SENT.labels(provider.name, work.event.lane, status).inc(sum(a.status == status for a in answers))
+            return _Tried(index, _finished(answers, ctx))
+        ctx.breakers.failed(work.breaker, ctx.clock())
+        pause = max(error.retry_after_s or 0.0, 0.2 * 2**attempt * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+        if attempt == ctx.timing.provider_tries - 1 or pause > _PAUSE_S:
+            return _Tried(index, mark, max(pause, ctx.timing.park_s), error.code)
+        await asyncio.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def _finished(answers: list[Answer], ctx: Context) -> Mark:
+    at = ctx.clock()
+    return lambda call: calls.finish(call, answers, at)
+
+
+async def _draw(work: _Work, want: int) -> float:
+    """Take the account's rate before any claim, since a lease must not run out while waiting.
+
+    0 when it is taken, else how long the event should rest, in seconds.
+    """
+    rate = work.provider.abilities.rate_per_s
+    waited = 0.0
+    while True:
+        want -= await work.ctx.shared.draw(f"rate/{work.breaker}", want, rate, max(want, int(rate)))
+        if want <= 0:
+            return 0.0
+        pause = min(1.0, want / rate)
+        if waited + pause > _RATE_WAIT_S:
+            return random.uniform(2, 10)  # noqa: S311 - spread, so that parked events do not come back together
+        await asyncio.sleep(pause)
+        waited += pause
+
+
+async def _claim(work: _Work, index: int, mark: Mark | None) -> Next:
+    """Write what the last try came to and claim the next one, in one compare-and-set; what the claim is for."""
+    ctx, abilities = work.ctx, work.provider.abilities
+    for attempt in range(CONFLICT_TRIES):
+        d = await work.load()
+        call = d.calls[index]
+        if call.status == CallStatus.DONE:
+            return Next.GIVE_UP
+        if mark is not None:
+            mark(call)
+        now = ctx.clock()
+        what = calls.next_for(call, d, abilities, now)
+        match what:
+            case Next.BUSY:
+                raise Unavailable("another copy is at this call")
+            case Next.LATE:
+                calls.finish(call, [Answer("failed", results.NOT_CONNECTED)] * len(call.members), now)
+            case Next.GIVE_UP:
+                calls.finish(call, [Answer("unknown", results.NO_ANSWER)] * len(call.members), now)
+            case _:
+                calls.claim(call, ctx.name, abilities, work.policy(), now)
+        try:
+            await work.write(d, durable=True)
+        except Conflict:
+            if attempt == CONFLICT_TRIES - 1:
+                raise
+            continue
+        CLAIMS.labels(work.event.lane, what.value).inc()
+        return what
+    raise AssertionError("unreachable")
+
+
+async def _record(work: _Work, d: Dispatch, tried: Sequence[_Tried]) -> Dispatch:
+    """Write the tries' outcomes between two rounds."""
+    return await _commit_marks(work, d, tried, lambda _d: ((), Change()))
+
+
+async def _settle(work: _Work, d: Dispatch, tried: Sequence[_Tried], parked: _Tried | None) -> str:
+    """Outcomes, the events that tell them, and the event itself parked when calls are left: one commit."""
+    request, event, ctx = work.request, work.event, work.ctx
+    wanted = {r.pos for r in request.rows}
+    note = ""
+
+    def finish(d: Dispatch) -> tuple[Sequence[Emit], Change]:
+        nonlocal note
+        change = Change()
+        left = [c for c in d.calls if c.status != CallStatus.DONE and c.members[0] in wanted]
+        if left or calls.undecided(d, sorted(wanted)):
+            now = ctx.clock()
+            tries = max((c.tries for c in left), default=0)
+            wait_s = min(_MAX_PARK_S, (parked.park_s if parked else ctx.timing.park_s) * 2 ** min(6, tries // ctx.timing.provider_tries))
+            due = max(now + 100, min(now + int(wait_s * 1000), request.send_by + 1000))
+            emit = Emit(topics.send(request.send_type, event.lane), event.id, request, event.subject, event.lane, event.channel)
+            reason = parked.reason if parked else "left"
+            change.held.append(HeldEvent(ctx.envelopes.seal(emit, event.trace, now), due, reason, now))
+            note = f"parked: {reason}"
+        return outputs(event, request, d, wanted), change
+
+    await _commit_marks(work, d, tried, finish)
+    if note:
+        HELD.labels(event.lane, note.removeprefix("parked: ")).inc()
+    return note
+
+
+async def _commit_marks(
+    work: _Work, d: Dispatch, tried: Sequence[_Tried], finish: Callable[[Dispatch], tuple[Sequence[Emit], Change]]
+) -> Dispatch:
+    """Apply the marks to the row and commit; a report that came first has moved the row, so mark what is there now."""
+    fresh = not any(t.mark is None for t in tried)
+    for attempt in range(CONFLICT_TRIES * 2):
+        if attempt or not fresh:
+            d = await work.load()
+        for t in tried:
+            if t.mark is not None and d.calls[t.index].status != CallStatus.DONE:
+                t.mark(d.calls[t.index])
+        emits, change = finish(d)
+        try:
+            await work.write(d, emits, change)
+        except Conflict:
+            continue
+        return d
+    raise Conflict("the row would not hold still")
+
+
+def outputs(event: Event, request: SendRequested, d: Dispatch, wanted: set[int]) -> list[Emit]:
+    """The events that say what became of these members; the same ids and contents at every redelivery."""
+    report_topic = topics.report(event.lane)
+    out: list[Emit] = []
+    refusals = [Refusal(pos=r.pos, result=r.result, code=r.code) for r in d.refused if r.pos in wanted]
+    if refusals:
+        data = MessageRefused(birth=d.birth, attempt=d.attempt, stage="send", report_type=request.send_type, refusals=refusals)
+        out.append(Emit(report_topic, derived(event.id, "refused"), data, event.subject, event.lane, event.channel))
+    for call in d.calls:
+        if call.status != CallStatus.DONE or call.members[0] not in wanted:
+            continue
+        finished = SendFinished(
+            birth=d.birth,
+            attempt=d.attempt,
+            send_type=call.send_type,
+            provider=call.provider,
+            sent_at=call.first_at,
+            answered_at=call.answered_at,
+            outcomes=[
+                Outcome(pos=p, status=o.status, code=o.code, provider_code=o.provider_code, provider_id=o.provider_id)
+                for p, o in zip(call.members, call.outcomes, strict=True)
+            ],
+        )
+        out.append(Emit(report_topic, derived(call.key, "finished"), finished, event.subject, event.lane, event.channel))
+    return out
+
+
+async def common_refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
+    """What every channel checks when a call is fixed: send_by, emergency stop, opt-outs (invariant 3)."""
+    now = ctx.clock()
+    if now > request.send_by:
+        first = request.attempt == 1  # a later step's messages were in a call before: that is a failure, not an expiry
+        return {r.pos: (EXPIRED if first else FAILED, results.EXPIRED_IN_QUEUE) for r in rows}
+    shared = request.shared
+    directory = await ctx.registry.directory()
+    sender = shared.sender_key or shared.callback
+    if directory.stopped(customer=shared.customer, template=shared.template_code, sender=sender, campaign=shared.campaign_id):
+        return {r.pos: (REJECTED, results.STOPPED) for r in rows}
+    index = {r.pos: ctx.sealer.index(r.to) for r in rows}
+    gone = await ctx.registry.opted_out(shared.customer, shared.channel, list(index.values()))
+    return {pos: (REJECTED, results.OPTED_OUT) for pos, digest in index.items() if digest in gone} if gone else {}

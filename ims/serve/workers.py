@@ -1,0 +1,68 @@
+"""The loops that run for ever, by name: tasks inside `ims up`, `ims work NAME` on its own. Each holds a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from functions.callback.call import retry_due
+from functions.receipt.poll import poll_once
+from functions.receipt.take import Taker
+from functions.report.deadlines import emit_due
+from ims.errors import ImsError, Poison
+from ims.lanes import TRAITS, Lane
+from ims.runtime.context import Context
+from ims.runtime.release import release_due
+from ims.runtime.stage import where
+from ims.telemetry import log
+
+LEASE_S = 30.0
+_RENEW_S = 10.0
+_FAULT_S = 1.0
+
+Step = Callable[[], Awaitable[int]]  # one page of work; how much there was
+
+NAMES = ("deadlines", "held", "callbacks", "reports")
+
+
+def steps(name: str, lanes: list[Lane], ctx: Context, idle_s: float) -> dict[str, tuple[Step, float]]:
+    """The loops of a worker: lease name -> (step, pause when idle)."""
+    match name:
+        case "deadlines":
+            return {f"deadlines/{lane}": (_bound(emit_due, lane, ctx, ctx.due), 0.2) for lane in lanes}
+        case "held":
+            return {f"held/{lane}": (_bound(release_due, lane, ctx, ctx.due), 0.2) for lane in lanes}
+        case "callbacks":
+            return {f"callbacks/{lane}": (_bound(retry_due, lane, ctx), 0.2) for lane in lanes}
+        case "reports":
+            accounts = {"fast" if TRAITS[lane].reserved else "bulk" for lane in lanes}
+            polled = {f"{p.name}/{p.account}": p for p in ctx.polled if p.account in accounts}
+            taker = Taker(ctx)
+            return {f"reports/{key}": (_bound(poll_once, p, taker), idle_s) for key, p in polled.items()}
+        case _:
+            raise ValueError(f"no worker is called {name!r}")
+
+
+def _bound(function: Callable[..., Awaitable[int]], *args: object) -> Step:
+    return lambda: function(*args)
+
+
+async def loop(lease: str, step: Step, idle_s: float, ctx: Context) -> None:
+    """Run a step for ever while the lease is ours. A fault is logged and tried again: the work itself is in the store."""
+    renewed = float("-inf")
+    while True:
+        try:
+            now = asyncio.get_running_loop().time()
+            if now - renewed > _RENEW_S:
+                if not await ctx.shared.lease(lease, ctx.name, LEASE_S):
+                    await asyncio.sleep(LEASE_S / 6)
+                    continue
+                renewed = now
+            if not await step():
+                await asyncio.sleep(idle_s)
+        except (ImsError, Poison) as exc:
+            log.warning("worker_waits", worker=lease, error=type(exc).__name__)
+            await asyncio.sleep(_FAULT_S)
+        except Exception as exc:  # the loop must outlive a fault of ours; it is logged with its place
+            log.error("worker_fault", worker=lease, error=type(exc).__name__, at=where(exc))
+            await asyncio.sleep(_FAULT_S)
