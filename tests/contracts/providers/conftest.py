@@ -15,7 +15,8 @@ from aiohttp import web
 from ims.adapters.providers.bizgo.adapter import Bizgo
 from ims.adapters.providers.bizgo.stub import API_KEY, Stub, report
 from ims.adapters.providers.simulator.adapter import Simulator
-from ims.adapters.providers.simulator.server import Settings, create_app
+from ims.adapters.providers.simulator.server import create_app
+from ims.adapters.providers.simulator.settings import Settings
 from ims.adapters.providers.simulator.signed import SIGNATURE, TIMESTAMP, signature
 from ims.ports.providers import Outgoing, OutgoingCall, Provider
 from ims.topics import SendType

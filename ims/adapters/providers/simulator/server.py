@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import hmac
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ims.adapters.providers.simulator.calls import ACCOUNTS, KEY_MODES, BadCall, Desk
+from ims.adapters.providers.simulator.calls import ACCOUNTS, BadCall, Desk
 from ims.adapters.providers.simulator.faults import MODES, SLOW_S, Faults
 from ims.adapters.providers.simulator.journal import Journal
 from ims.adapters.providers.simulator.magic import HANG_S
 from ims.adapters.providers.simulator.push import Pusher
 from ims.adapters.providers.simulator.reports import Chunk, Waiting
-from ims.adapters.providers.simulator.signed import DEVELOPMENT_SECRET
+from ims.adapters.providers.simulator.settings import Settings, parsed
 
 LISTED_AT_ONCE = 10_000
 _BODY_BYTES = 8 * 1024 * 1024  # 1,000 messages of 2,000 characters, all Korean, with room
 _NOT_TAKEN = b'{"accepted":false}'  # the explicit word that nothing was taken
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How this simulator behaves."""
-
-    keys: str = "call"
-    latency_ms: float = 0  # added before every answer to a call
-    receipt_url: str = ""
-    reports: Mapping[str, str] = field(default_factory=dict)  # account: webhook or polling (default)
-    magic_scale: float = 1.0
-    secret: str = field(default=DEVELOPMENT_SECRET, repr=False)
-    credential: str = field(default="", repr=False)  # what the authorization header must be; empty: anything
-    lease_s: float = 30.0  # how long a polled batch may stay unacknowledged
-    journal: Path | None = None
 
 
 class Server:
@@ -252,31 +234,11 @@ async def serve(settings: Settings, host: str, port: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--journal", type=Path, help="file that survives kill -9; without it everything goes with the process")
-    parser.add_argument("--keys", choices=KEY_MODES, default="call")
-    parser.add_argument("--latency-ms", type=float, default=0)
-    parser.add_argument("--receipt-url", default="", help="reports are posted to <url>/receipt/simulator")
-    for account in ACCOUNTS:
-        parser.add_argument(f"--reports-{account}", choices=("webhook", "polling"), default="polling")
-    parser.add_argument("--magic-scale", type=float, default=1.0, help="factor for the seconds of magic numbers and faults")
-    parser.add_argument("--lease-s", type=float, default=30.0, help="after so long an unacknowledged batch comes again")
-    parser.add_argument("--secret-file", type=Path, help="holds the secret that signs posted reports")
-    args = parser.parse_args(argv)
-    reports = {"fast": args.reports_fast, "bulk": args.reports_bulk}
-    if "webhook" in reports.values() and not args.receipt_url:
-        parser.error("--receipt-url is needed for reports by webhook")
-    secret = args.secret_file.read_text().strip() if args.secret_file else DEVELOPMENT_SECRET
-    settings = Settings(
-        keys=args.keys, latency_ms=args.latency_ms, receipt_url=args.receipt_url, reports=reports,
-        magic_scale=args.magic_scale, secret=secret, lease_s=args.lease_s, journal=args.journal,
-    )  # fmt: skip
+    settings, host, port = parsed(argv)
     import uvloop
 
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, args.host, args.port))
+        runner.run(serve(settings, host, port))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from aiohttp import web
 from ims.adapters.providers.simulator import magic
 from ims.adapters.providers.simulator.adapter import Simulator
 from ims.adapters.providers.simulator.faults import MODES
-from ims.adapters.providers.simulator.server import Settings, create_app
+from ims.adapters.providers.simulator.server import create_app
+from ims.adapters.providers.simulator.settings import Settings
 from ims.errors import NotSent, Unclear
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.events import DeliveryReport

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 
 from ims.adapters.providers.simulator.adapter import Simulator
-from ims.adapters.providers.simulator.server import Settings, create_app
+from ims.adapters.providers.simulator.server import create_app
+from ims.adapters.providers.simulator.settings import Settings
 from ims.errors import CallRefused, NotSent, Rejected, Unclear
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.topics import SendType
