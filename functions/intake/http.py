@@ -85,7 +85,7 @@ async def _answer(request: Request, ctx: IntakePorts, trace: str, english: bool)
         case Action.SEND_ONE:
             return await _send_one(request, ctx, wanted, asker, trace)
         case Action.SEND_MANY:
-            return await _send_many(request, ctx, wanted, asker, trace, english)
+            return await _send_many(request, ctx, wanted, asker, trace=trace, english=english)
         case Action.REPLAY:
             return _success({"queued": await reports.replay(await read(request, many=False), ctx, asker.key)})
         case Action.POLL:
@@ -141,7 +141,7 @@ async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: As
     return response
 
 
-async def _send_many(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, trace: str, english: bool) -> Response:  # noqa: PLR0917
+async def _send_many(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, *, trace: str, english: bool) -> Response:
     many = read_many(_served(wanted), await read(request, many=True), asker, english=english)
     await _admit(ctx, asker.key, many.total, many.shared.callback_url)
     rejected, listed = await _accept_all(ctx, asker.key, many, trace)
