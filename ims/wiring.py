@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -139,6 +140,7 @@ def _bizgo(settings: Settings, account: str) -> Provider:
         rate_per_s=rate,
         timeout_s=settings.provider_timeout_s,
         on_unlisted=_unlisted("bizgo"),
+        more_codes=_more_codes(settings),
     )
 
 
@@ -148,6 +150,16 @@ def _reports(settings: Settings, provider: Provider) -> str:
     if provider.name == "bizgo":
         return (settings.bizgo_fast_reports if fast else "") or settings.bizgo_reports
     return settings.simulator_reports_fast if fast else settings.simulator_reports_bulk
+
+
+def _more_codes(settings: Settings) -> dict[str, dict[str, str]]:
+    if settings.bizgo_codes_file is None:
+        return {}
+    try:
+        codes: dict[str, dict[str, str]] = json.loads(settings.bizgo_codes_file.read_text())
+    except (OSError, ValueError) as exc:
+        raise Misconfigured(f"IMS_BIZGO_CODES_FILE cannot be read: {type(exc).__name__}") from exc
+    return codes
 
 
 def _unlisted(provider: str):  # type: ignore[no-untyped-def]  # a one-line closure over a metric

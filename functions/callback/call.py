@@ -81,10 +81,11 @@ async def _post(array: StoredArray, body: bytes, ctx: Context) -> bool:
     directory = await ctx.registry.directory()
     key = directory.service_key(array.service_key)
     customer = directory.customer(key.customer) if key else None
-    headers = {"content-type": "application/json; charset=utf-8"}
+    if customer is None or not customer.callback_secrets:
+        log.error("callback_unsigned", array=array.id)  # never told without a signature: the result waits for polling
+        return False
     wire = wire_body(body, array.count)
-    if customer:
-        headers |= sign(customer.callback_secrets, array.id, ctx.clock() // 1000, wire)
+    headers = {"content-type": "application/json; charset=utf-8", **sign(customer.callback_secrets, array.id, ctx.clock() // 1000, wire)}
     try:
         status = await ctx.caller.post(array.endpoint, wire, headers)
     except Later as exc:

@@ -6,12 +6,16 @@ acknowledged is ours. Reports that come while the last append is on its way shar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from functions.receipt.take import Taker
 from ims.errors import Later, Rejected
+from ims.ports.providers import Provider
+from ims.protocol.events import DeliveryReport
 from ims.runtime.context import current
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a provider's largest batch of reports is well under 1 MiB
@@ -37,14 +41,24 @@ async def main(request: Request) -> Response:
         if len(body) > MAX_BODY_BYTES:
             return JSONResponse({"code": "1413"}, 413)
     ctx = current()
-    provider = next((p for p in ctx.providers.values() if p.name == parts[1]), None)
-    if provider is None:
+    accounts = list({id(p): p for p in ctx.providers.values() if p.name == parts[1]}.values())
+    if not accounts:
         return JSONResponse({"code": "1404"}, 404)
     try:
-        reports = provider.webhook(request.headers, bytes(body), ctx.clock())
-        await _taker().take(provider.name, reports)
+        account, reports = _verified(accounts, request.headers, bytes(body), ctx.clock())
+        await _taker().take(account.name, reports)
     except Rejected as exc:
         return JSONResponse({"code": exc.code}, 400 if exc.code != "1401" else 401)
     except Later:
         return JSONResponse({"code": "9998"}, 503)
-    return JSONResponse({"code": "0000", "msgKey": ""})
+    return Response(account.webhook_answer(bytes(body)), media_type="application/json")
+
+
+def _verified(accounts: list[Provider], headers: Mapping[str, str], body: bytes, now: int) -> tuple[Provider, list[DeliveryReport]]:
+    """The account whose secret signed the request, and its reports: a provider's accounts share one URL."""
+    for account in accounts[:-1]:
+        try:
+            return account, account.webhook(headers, body, now)
+        except Rejected:
+            continue  # signed for another account, or wrong for all: the last one says
+    return accounts[-1], accounts[-1].webhook(headers, body, now)

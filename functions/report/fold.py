@@ -11,15 +11,12 @@ once. A result is remembered with the event that caused it (`Told.cause`), so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ims import results
 from ims.lanes import Lane
 from ims.ports.dispatch import DEFINITE, DELIVERED, FAILED, SENT, UNKNOWN, Call, Dispatch, Member, Told
 from ims.protocol.events import DeliveryReport, MessageRefused, SendFinished, Step
-
-Note = Callable[[str], None]  # told the name of every transition that is not the usual one
 
 
 @dataclass(slots=True)
@@ -31,8 +28,11 @@ class Folding:
     lane: Lane
     now: int
     steps: list[Step] | None  # None: not looked up, since nothing here can start a step
-    note: Note = lambda _name: None
-    changed: bool = field(default=False)
+    notes: list[str] = field(default_factory=list)  # names of transitions that are not the usual one
+    changed: bool = False
+
+    def note(self, name: str) -> None:
+        self.notes.append(name)
 
     @property
     def next_step(self) -> Step | None:

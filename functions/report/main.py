@@ -7,6 +7,7 @@ written before calls are made, so it is early for a store that lags, or of a hom
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import functions_framework.aio
@@ -65,7 +66,7 @@ async def handle(event: Event, ctx: Context) -> Decision:
     foldings: list[Folding] = []
     for key, d in rows.items():
         payload = payloads.get(d.birth)
-        folding = Folding(d, event.id, event.lane, ctx.clock(), payload.shared.fallback if payload else None, _note)
+        folding = Folding(d, event.id, event.lane, ctx.clock(), payload.shared.fallback if payload else None)
         if isinstance(data, SendFinished):
             folding.finished(data)
         elif isinstance(data, MessageRefused):
@@ -78,7 +79,8 @@ async def handle(event: Event, ctx: Context) -> Decision:
         foldings.append(folding)
     emits += await _outputs(event, ctx, foldings)
     changed = [f.dispatch for f in foldings if f.changed]
-    return Decision(Change(dispatches=changed), emits, rows=sum(len(f.told()) for f in foldings), note=_summary(foldings))
+    told = sum(len(f.told()) for f in foldings)
+    return Decision(Change(dispatches=changed), emits, told, _summary(foldings), after=lambda: _count(event, foldings))
 
 
 def _by_row(data: DeliveryReported, ctx: Context) -> dict[Key, list[tuple[int, DeliveryReport]]]:
@@ -113,14 +115,17 @@ async def _outputs(event: Event, ctx: Context, foldings: Sequence[Folding]) -> l
     out = list(settled(event, folded))
     for f in folded:
         out += next_attempt(event, f)
-    for folding in speaking:
-        for _, told in folding.told():
-            SETTLED.labels(event.lane, told.result, told.code).inc()
     return out
 
 
-def _note(name: str) -> None:
-    TRANSITIONS.labels(name).inc()
+def _count(event: Event, foldings: Sequence[Folding]) -> None:
+    """Results told, once they are committed; and the transitions that are not the usual one."""
+    counts = Counter((told.result, told.code) for f in foldings for _, told in f.told())
+    for (result, code), n in counts.items():
+        SETTLED.labels(event.lane, result, code).inc(n)
+    for f in foldings:
+        for name, n in Counter(f.notes).items():
+            TRANSITIONS.labels(name).inc(n)
 
 
 def _summary(foldings: Sequence[Folding]) -> str:

@@ -53,7 +53,8 @@ def route(event: Event, accepted: MessageAccepted, now: int) -> Iterator[Emit]:
             shared=shared,
             rows=list(rows),
         )
-        yield Emit(topics.send(send_type, event.lane), derived(event.id, f"send-{send_type}"), data, event.subject, event.lane, event.channel)
+        topic = topics.send(send_type, event.lane)
+        yield Emit(topic, derived(event.id, f"send-{send_type}"), data, event.subject, event.lane, event.channel)
     if refusals:
         refused = MessageRefused(birth=accepted.birth, attempt=accepted.attempt, stage="route", refusals=refusals)
         yield Emit(topics.report(event.lane), derived(event.id, "refused"), refused, event.subject, event.lane, event.channel)

@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(serve)
     app.command()(work)
+    app.command()(dispatch)
     app.command()(lag)
 
 
@@ -161,6 +162,26 @@ def work(name: str, lane: Annotated[list[str] | None, typer.Option(help="Only th
         await close(ctx)
 
     asyncio.run(run())
+
+
+def dispatch(
+    sink: Annotated[list[str], typer.Option(help="stage=url[,url...]: where a stage's events go; copies are dealt to at random.")],
+    lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None,
+) -> None:
+    """Deliver the log's events to functions that run as processes of their own."""
+    from ims import topics
+    from ims.lanes import Lane
+    from ims.serve.dispatch import dispatch as run
+
+    urls: dict[str, list[str]] = {}
+    for entry in sink:
+        stage, _, targets = entry.partition("=")
+        if stage not in topics.STAGES or not targets:
+            fail(f"--sink is stage=url[,url...] with a stage of {', '.join(topics.STAGES)}")
+        urls[stage] = targets.split(",")
+    settings = load_settings()
+    configure_logs("dispatch", settings.log_level)
+    asyncio.run(run(settings, [Lane(entry) for entry in lane] if lane else list(Lane), urls))
 
 
 def lag(as_json: Json = False) -> None:

@@ -34,6 +34,7 @@ class Decision:
     rows: int = 0  # messages concerned, for the trace
     note: str = ""  # for `ims why`; codes and counts only
     lane: Lane | None = None  # where it is committed; the event's own lane unless said
+    after: Callable[[], None] = lambda: None  # once it is committed: what is to be counted
 
 
 Handler = Callable[[Event, Context], Awaitable[Decision]]
@@ -101,6 +102,7 @@ async def decide(ctx: Context, handler: Handler, event: Event) -> Decision:
             if attempt == CONFLICT_TRIES - 1:
                 raise
             continue
+        decision.after()
         return decision
     raise AssertionError("unreachable")
 

@@ -106,6 +106,10 @@ class Up:
                 *("--receipt-url", f"http://127.0.0.1:{p['fast']}", "--reports-fast", s.simulator_reports_fast),
                 *("--reports-bulk", s.simulator_reports_bulk, "--magic-scale", str(s.simulator_magic_scale)),
             ]
+            secret = self.home / "simulator.secret"
+            secret.touch(0o600)
+            secret.write_text(s.simulator_secret)
+            simulator += ["--secret-file", str(secret)]
             children.append(Child("simulator", simulator, env, f"{simulator_url}/v1/stats"))
         for name in ("fast", "slow", "intake-bulk", "edge"):
             port = p.get(name, 0)

@@ -71,7 +71,10 @@ class LaneFile:
 
     def _connect(self) -> Connection:
         engine = create_engine(
-            f"sqlite:///{self.path}", isolation_level="AUTOCOMMIT", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
+            f"sqlite:///{self.path}",
+            isolation_level="AUTOCOMMIT",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False, "timeout": 30},
         )
         conn = engine.connect()
         for pragma in ("journal_mode=WAL", "wal_autocheckpoint=0", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0"):

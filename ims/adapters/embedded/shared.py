@@ -57,10 +57,8 @@ class EmbeddedShared:
         def job(conn: Connection) -> int:
             row = conn.execute(select(buckets.c.tokens, buckets.c.at).where(buckets.c.name == bucket)).first()
             tokens = float(burst) if row is None else min(float(burst), row[0] + max(0, now - row[1]) / 1000 * rate_per_s)
-            if whole:
-                got = want if tokens >= min(want, burst) else 0
-            else:
-                got = max(0, min(want, int(tokens)))
+            part = max(0, min(want, int(tokens)))
+            got = part if not whole else want if tokens >= min(want, burst) else 0
             conn.execute(delete(buckets).where(buckets.c.name == bucket))
             conn.execute(insert(buckets).values(name=bucket, tokens=tokens - got, at=now))
             return got

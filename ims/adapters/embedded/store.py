@@ -9,18 +9,18 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from ims import topics
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import Job, LaneFile
 from ims.adapters.sql import acceptance, changes
 from ims.adapters.sql.lane_tables import metadata
-from ims import topics
 from ims.errors import ImsError
 from ims.lanes import Lane
+from ims.ports.clock import Clock
 from ims.ports.dispatch import Dispatch
 from ims.ports.records import Birth, Change, Existing, Reservation
 from ims.protocol.envelope import Envelopes, Record
 from ims.protocol.events import MessageAccepted
-from ims.ports.clock import Clock
 
 T = TypeVar("T")
 _PAYLOAD_CACHE = 64  # opened birth events kept per lane: reports of one batch come close together
