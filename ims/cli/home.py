@@ -79,6 +79,8 @@ def announce(facts: dict[str, Any], took_s: float) -> None:
     """What a newcomer needs to send the first message."""
     demo = facts["customers"][0]
     key = demo["service_keys"]["realtime"]
+    first = {"message_id": f"hello-{int(time.time())}", "message_type": "SMS", "callback": demo["callback"]}
+    first |= {"phone_number": "01023456789", "message": "안녕하세요 IMS"}
     print(f"""
 IMS is up ({took_s:.1f} s).
 
@@ -93,9 +95,9 @@ Send the first message:
 
   curl -s {facts["intake"]}/ims/{key}/mt/sendMessage \\
     -H 'x-ims-version: version-1' -H 'x-ims-key: {demo["x_ims_key"]}' -H 'content-type: application/json' \\
-    -d '{{"message_id":"hello-{int(time.time())}","message_type":"SMS","callback":"{demo["callback"]}","phone_number":"01023456789","message":"안녕하세요 IMS"}}'
+    -d '{json.dumps(first, ensure_ascii=False)}'
 
-Then: ims why hello-...    ims send --csv FILE    Ctrl-C stops it.
+Then: ims why {first["message_id"]}    ims send --csv FILE    Ctrl-C stops it.
 """, flush=True)
 
 

@@ -9,7 +9,11 @@ from ims.cli.show import fail
 from ims.errors import ImsError
 
 app = typer.Typer(
-    name="ims", help="IMS: one POST, any channel, one signed result.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    name="ims",
+    help="IMS: one POST, any channel, one signed result.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 home.add_to(app)
 registry.add_to(app)

@@ -60,7 +60,8 @@ async def commit(ctx: Context, event: Event, decision: Decision, *, durable: boo
 
 
 def _empty(change: Change) -> bool:
-    return not (change.dispatches or change.history or change.arrays or change.held or change.released or change.dead or change.traces or change.audits)
+    parts = (change.dispatches, change.history, change.arrays, change.held, change.released, change.dead, change.traces, change.audits)
+    return not any(parts)
 
 
 async def run(stage: str, handler: Handler, cloud_event: CloudEvent) -> None:

@@ -7,15 +7,19 @@ streamed, never kept. On Knative the same rule is a route of the gateway (intake
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import aiohttp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ims.codes import CODES
+
 FORWARDED = "x-ims-forwarded-for"
 TOKEN = "x-ims-internal"  # noqa: S105 - the header's name; its value is drawn at each start
 _TIMEOUT_S = 120.0
-_BUSY = b'{"code":"9998","message":"\xeb\x8b\xb4\xeb\x8b\xb9\xec\x9e\x90\xea\xb0\x80 \xed\x99\x95\xec\x9d\xb8\xec\xa4\x91\xec\x9e\x85\xeb\x8b\x88\xeb\x8b\xa4."}'
+_BUSY = json.dumps({"code": "9998", "message": CODES["9998"].ko}, ensure_ascii=False).encode()
+_HOP = {"connection", "transfer-encoding"}
 _DROPPED = {b"host", b"connection", b"transfer-encoding", b"content-length", FORWARDED.encode(), TOKEN.encode()}
 
 
@@ -49,7 +53,7 @@ class Gateway:
         started = False
         try:
             async with self._session.request(scope["method"], url, headers=headers, data=_body(receive), allow_redirects=False) as response:
-                out = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items() if k.lower() not in ("connection", "transfer-encoding")]
+                out = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items() if k.lower() not in _HOP]
                 body = await response.read()
                 started = True
                 await send({"type": "http.response.start", "status": response.status, "headers": out})

@@ -102,7 +102,8 @@ class Up:
         if not s.simulator_url:
             simulator = [
                 *(sys.executable, "-m", "ims.adapters.providers.simulator.server", "--host", "127.0.0.1", "--port", str(p["simulator"])),
-                *("--journal", str(self.home / "simulator.journal"), "--keys", s.simulator_keys, "--latency-ms", str(s.simulator_latency_ms)),
+                *("--journal", str(self.home / "simulator.journal"), "--keys", s.simulator_keys),
+                *("--latency-ms", str(s.simulator_latency_ms)),
                 *("--receipt-url", f"http://127.0.0.1:{p['fast']}", "--reports-fast", s.simulator_reports_fast),
                 *("--reports-bulk", s.simulator_reports_bulk, "--magic-scale", str(s.simulator_magic_scale)),
             ]

@@ -52,7 +52,7 @@ async def drop_old(store: EmbeddedStore, lane: Lane, clock: Clock, history_days:
             (traces, traces.c.at, now - _KEEP_CLOSED_MS),
             (history, history.c.received_at, kept_from),
         ):
-            key = list(table.primary_key.columns)[0]
+            key = next(iter(table.primary_key.columns))
             old = select(key).where(column < before).limit(_PAGE)
             gone += conn.execute(delete(table).where(key.in_(old), column < before)).rowcount
         return gone

@@ -13,7 +13,7 @@ from ims.adapters.sql.lane_tables import arrays, audit, daily, dead, dispatches,
 from ims.adapters.sql.statements import Statement
 from ims.errors import Conflict
 from ims.ports.dispatch import Dispatch, pack, unpack
-from ims.ports.records import Change, HistoryRow
+from ims.ports.records import Change, HistoryRow, ResultArray
 from ims.protocol.envelope import Record
 from ims.protocol.ids import derived
 
@@ -50,11 +50,12 @@ _payload = Statement(
 HISTORY_COLUMNS = [c.name for c in history.columns]
 _history_of_birth = Statement(select(history.c.pos, history.c.number).where(history.c.birth == bindparam("birth_is")), ["birth_is"])
 _new_history = Statement(once(history), HISTORY_COLUMNS)  # type: ignore[arg-type]
+_LATER_COLUMNS = ["number", "result", "report_type", "report_code", "provider", "provider_code", "attempts", "report_at"]
 _change_history = Statement(
     update(history)
     .where(history.c.birth == bindparam("birth_is"), history.c.pos == bindparam("pos_is"))
-    .values({c: bindparam(c) for c in ("number", "result", "report_type", "report_code", "provider", "provider_code", "attempts", "report_at")}),
-    ["number", "result", "report_type", "report_code", "provider", "provider_code", "attempts", "report_at", "birth_is", "pos_is"],
+    .values({c: bindparam(c) for c in _LATER_COLUMNS}),
+    [*_LATER_COLUMNS, "birth_is", "pos_is"],
 )
 _count_more = Statement(
     update(daily)
@@ -125,23 +126,16 @@ def apply(conn: Connection, change: Change, at: int) -> None:
     if change.history:
         _write_history(conn, change.history)
     if change.arrays:
-        _new_array.many(
-            conn,
-            [
-                (a.id, a.service_key, a.endpoint, derived(a.endpoint, "endpoint"), a.count, a.created_at, a.body, a.key_id, 0, a.due_at, 0, 0, "", 0, 0)
-                for a in change.arrays
-            ],
-        )
+        _new_array.many(conn, [_array_row(a) for a in change.arrays])
     for h in change.held:
         _unhold.run(conn, h.record.id)
-        _hold.run(conn, h.record.id, h.record.attributes["subject"], h.record.topic, attributes_text(h.record), h.record.data, h.due_at, h.since, h.reason)
+        r = h.record
+        _hold.run(conn, r.id, r.attributes["subject"], r.topic, attributes_text(r), r.data, h.due_at, h.since, h.reason)
     for id_ in change.released:
         _unhold.run(conn, id_)
     if change.dead:
-        _bury.many(
-            conn,
-            [(d.record.id, d.stage, d.record.topic, attributes_text(d.record), d.record.data, d.error_code, d.error, d.at, 0) for d in change.dead],
-        )
+        letters = [(d.record, d) for d in change.dead]
+        _bury.many(conn, [(r.id, d.stage, r.topic, attributes_text(r), r.data, d.error_code, d.error, d.at, 0) for r, d in letters])
     if change.traces:
         _trace.many(
             conn,
@@ -149,6 +143,12 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         )
     if change.audits:
         _audit.many(conn, [(id_, a.at, a.who, a.action, a.target, a.note) for id_, a in change.audits])
+
+
+def _array_row(a: ResultArray) -> tuple[object, ...]:
+    place = (a.id, a.service_key, a.endpoint, derived(a.endpoint, "endpoint"))
+    not_called, no_lease = (0, a.due_at, 0, 0), ("", 0, 0)
+    return (*place, a.count, a.created_at, a.body, a.key_id, *not_called, *no_lease)
 
 
 def _write_dispatch(conn: Connection, d: Dispatch) -> None:
@@ -177,7 +177,7 @@ def _write_history(conn: Connection, rows: Sequence[HistoryRow]) -> None:
     _new_history.many(conn, [tuple(getattr(r, c) for c in HISTORY_COLUMNS) for r in fresh])
     _change_history.many(
         conn,
-        [(r.number, r.result, r.report_type, r.report_code, r.provider, r.provider_code, r.attempts, r.report_at, r.birth, r.pos) for r in later],
+        [(*(getattr(r, c) for c in _LATER_COLUMNS), r.birth, r.pos) for r in later],
     )
     moves: dict[tuple[str, str, str, str], int] = {}
     for r in (*fresh, *later):
