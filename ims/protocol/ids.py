@@ -101,7 +101,7 @@ class Tracker:
 
     def parse(self, ref: str) -> Ref:
         """A ref taken apart. ValueError when it is malformed or its tag is forged."""
-        if len(ref) != 27:
+        if len(ref) != 27 or not ref.isascii():  # compare_digest refuses other strings with a TypeError
             raise ValueError("not a ref")
         birth, pair = ref[:16], ref[16:18]
         try:
