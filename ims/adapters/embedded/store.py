@@ -95,10 +95,12 @@ class EmbeddedStore:
         mine = {b.id for b in own}
         texts = [changes.attributes_text(b.record) for b in births]
 
+        await self._ensure(kind, acceptance.days_of(at))
+
         def job(conn: Connection) -> None:
             for accepted in (True, False):
                 part = [r for r in reservations if (r.birth in mine) is accepted]
-                if part and (found := acceptance.reserve(conn, self.slices[kind], part, at, accepted=accepted)):
+                if part and (found := acceptance.reserve(conn, part, at, accepted=accepted)):
                     raise _Exists(found)
             acceptance.store_births(conn, births, texts)
             acceptance.count_accepted(conn, births)
@@ -112,7 +114,7 @@ class EmbeddedStore:
         if other:
             await self._append_elsewhere(other)
             keys = [(r.key, r.birth) for r in reservations if r.birth not in mine]
-            await self.files[kind].write(lambda conn: acceptance.approve(conn, self.slices[kind], keys, at))
+            await self.files[kind].write(lambda conn: acceptance.approve(conn, keys, at))
         return []
 
     async def _append_elsewhere(self, births: Sequence[Birth]) -> None:
@@ -131,14 +133,13 @@ class EmbeddedStore:
 
     async def find(self, kind: Lane, keys: Sequence[bytes]) -> dict[bytes, Existing]:
         at = self._clock()
-        days = acceptance.read_days(at)
-        await self._ensure(kind, days)
-        return await self.files[kind].read(lambda conn: acceptance.find(conn, self.slices[kind], keys, at))
+        await self._ensure(kind, acceptance.days_of(at))
+        return await self.files[kind].read(lambda conn: acceptance.find(conn, keys, at))
 
     async def find_ever(self, kind: Lane, key: bytes) -> Existing | None:
         """The newest acceptance of a key in any kept slice: how a message is found by its message_id."""
         slices = self.slices[kind]
-        return await self.files[kind].read(lambda conn: acceptance.find_ever(conn, slices, key, slices.existing(conn)))
+        return await self.files[kind].read(lambda conn: acceptance.find_ever(conn, key, slices.existing(conn)))
 
     async def complete(self, kind: Lane, birth: str) -> None:
         """See ims.ports.records.Acceptance."""
@@ -151,16 +152,15 @@ class EmbeddedStore:
         record = Record(topics.recv(message.shared.channel, event.lane), attributes, data)
         whole = Birth(birth, event.lane, message.shared.service_key, message.shared.channel, len(message.rows), message.received_at, record)
         await self._append_elsewhere([whole])
-        await self.files[kind].write(
-            lambda conn: acceptance.approve_birth(conn, self.slices[kind], birth, message.received_at)
-        )
+        await self.files[kind].write(lambda conn: acceptance.approve_birth(conn, birth, message.received_at))
 
     # --- for the neighbours in this package
 
     async def _ensure(self, lane: Lane, days: Sequence[int]) -> None:
         slices = self.slices[lane]
-        if any(d not in slices._known for d in days):
-            await self.files[lane].write(lambda conn: slices.ensure(conn, days))
+        if missing := slices.missing(days):
+            await self.files[lane].write(lambda conn: slices.create(conn, missing))
+            slices.know(missing)
 
     def _ring(self, lane: Lane, records: Sequence[Record]) -> None:
         if records:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import Connection, bindparam, delete, inspect, select, update
+from sqlalchemy import Connection, bindparam, delete, inspect, literal_column, select, update
 
 from ims.adapters.sql.changes import count, once, seoul_day
 from ims.adapters.sql.lane_tables import acceptance_slice, payloads
@@ -43,7 +43,8 @@ def _forget(day: int) -> Statement:
 def _approve(day: int) -> Statement:
     t = acceptance_slice(day)
     return Statement(
-        update(t).where(t.c.key == bindparam("key_is"), t.c.birth == bindparam("birth_is")).values(accepted=1), ["key_is", "birth_is"]
+        update(t).where(t.c.key == bindparam("key_is"), t.c.birth == bindparam("birth_is")).values(accepted=literal_column("1")),
+        ["key_is", "birth_is"],
     )
 
 
@@ -77,11 +78,18 @@ class Slices:
     def __init__(self) -> None:
         self._known: set[int] = set()
 
-    def ensure(self, conn: Connection, days: Sequence[int]) -> None:
+    def missing(self, days: Sequence[int]) -> list[int]:
+        """Those of the days whose slice is not known to exist."""
+        return [d for d in days if d not in self._known]
+
+    def create(self, conn: Connection, days: Sequence[int]) -> None:
+        """Make slices, in a transaction of their own: one that is undone for another reason would take them along."""
         for day in days:
-            if day not in self._known:
-                acceptance_slice(day).create(conn, checkfirst=True)
-                self._known.add(day)
+            acceptance_slice(day).create(conn, checkfirst=True)
+
+    def know(self, days: Sequence[int]) -> None:
+        """The transaction of `create` is committed."""
+        self._known.update(days)
 
     def existing(self, conn: Connection) -> list[int]:
         """All days that have a slice, the newest first."""
@@ -97,10 +105,14 @@ class Slices:
         return len(old)
 
 
-def find(conn: Connection, slices: Slices, keys: Sequence[bytes], at: int) -> dict[bytes, Existing]:
-    """Living rows of the keys."""
+def days_of(at: int) -> list[int]:
+    """Every slice that an acceptance at this time reads or writes."""
+    return sorted({*written_days(at), *read_days(at)})
+
+
+def find(conn: Connection, keys: Sequence[bytes], at: int) -> dict[bytes, Existing]:
+    """Living rows of the keys. The slices of `days_of(at)` exist."""
     days = read_days(at)
-    slices.ensure(conn, days)
     found: dict[bytes, Existing] = {}
     for key in keys:
         for day in days:
@@ -111,9 +123,8 @@ def find(conn: Connection, slices: Slices, keys: Sequence[bytes], at: int) -> di
     return found
 
 
-def find_ever(conn: Connection, slices: Slices, key: bytes, days: Sequence[int]) -> Existing | None:
-    """The newest acceptance of a key in any kept slice."""
-    del slices
+def find_ever(conn: Connection, key: bytes, days: Sequence[int]) -> Existing | None:
+    """The newest acceptance of a key in the slices of these days, the newest first."""
     for day in days:
         row = _get(day).first(conn, key)
         if row is not None:
@@ -121,32 +132,36 @@ def find_ever(conn: Connection, slices: Slices, key: bytes, days: Sequence[int])
     return None
 
 
-def reserve(conn: Connection, slices: Slices, reservations: Sequence[Reservation], at: int, *, accepted: bool) -> list[Existing]:
+def reserve(conn: Connection, reservations: Sequence[Reservation], at: int, *, accepted: bool) -> list[Existing]:
     """Write all rows, or (non-empty answer) leave the transaction to be undone by the caller."""
     written = written_days(at)
-    slices.ensure(conn, {*written, *read_days(at)})  # type: ignore[arg-type]
     elsewhere = [d for d in read_days(at) if d not in written]
     found: dict[bytes, Existing] = {}
     for day in elsewhere:
-        get = _get(day)
-        for r in reservations:
-            row = get.first(conn, r.key)
-            if row is not None and row[3] > at - REMEMBER_MS:
-                found[r.key] = Existing(r.key, row[0], row[1], row[2], row[3], bool(row[4]))
+        found |= _alive(conn, day, reservations, at)
     if found:
         return list(found.values())
     rows = sorted((r.key, r.digest, r.birth, r.pos, r.at, int(accepted)) for r in reservations)
     for day in written:
         if _put(day).many(conn, rows) == len(rows):
             continue
-        if near := find(conn, slices, [r.key for r in reservations], at):
-            mine = {(r.key, r.birth) for r in reservations}
-            if clash := [e for e in near.values() if (e.key, e.birth) not in mine]:
-                return clash
+        births = {r.key: r.birth for r in reservations}
+        if clash := [e for e in _alive(conn, day, reservations, at).values() if e.birth != births[e.key]]:
+            return clash
         for r in reservations:  # what stood in the way is older than 24 hours: the id is a new message
             _forget(day).run(conn, r.key, at - REMEMBER_MS)
         _put(day).many(conn, rows)
     return []
+
+
+def _alive(conn: Connection, day: int, reservations: Sequence[Reservation], at: int) -> dict[bytes, Existing]:
+    """Rows of these keys in one slice that are younger than 24 hours."""
+    get, found = _get(day), {}
+    for r in reservations:
+        row = get.first(conn, r.key)
+        if row is not None and row[3] > at - REMEMBER_MS:
+            found[r.key] = Existing(r.key, row[0], row[1], row[2], row[3], bool(row[4]))
+    return found
 
 
 def store_births(conn: Connection, births: Sequence[Birth], attributes: Sequence[str]) -> list[Birth]:
@@ -167,18 +182,14 @@ def count_accepted(conn: Connection, births: Sequence[Birth]) -> None:
     count(conn, moves)
 
 
-def approve(conn: Connection, slices: Slices, reservations: Sequence[tuple[bytes, str]], at: int) -> None:
+def approve(conn: Connection, reservations: Sequence[tuple[bytes, str]], at: int) -> None:
     """Reserved rows become accepted, in every slice that they stand in."""
-    days = {*written_days(at), *read_days(at)}
-    slices.ensure(conn, sorted(days))
-    for day in days:
+    for day in days_of(at):
         _approve(day).many(conn, list(reservations))
 
 
-def approve_birth(conn: Connection, slices: Slices, birth: str, at: int) -> None:
+def approve_birth(conn: Connection, birth: str, at: int) -> None:
     """All rows of one birth event become accepted: a repeated request found them reserved."""
-    days = written_days(at)
-    slices.ensure(conn, days)
-    for day in days:
+    for day in written_days(at):
         t = acceptance_slice(day)
         conn.execute(update(t).where(t.c.birth == birth).values(accepted=1))
