@@ -245,7 +245,7 @@ def _lane(
         why = ("2061", "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
         faults.append(Fault(why[1], why[0], "알림톡으로는 광고를 보낼 수 없습니다.", "An AlimTalk may not carry advertisements."))
     elif ad_window_closed(asker.now_ms):
-        faults.append(Fault("", "2060", "20:50부터 08:00까지입니다.", "It is between 20:50 and 08:00 in Seoul."))
+        faults.append(Fault("", "2060", "20:50부터 08:00까지입니다.", "It is between 20:50 and 08:00 in Seoul.", passing=True))
     return lane
 
 
@@ -260,5 +260,5 @@ def _expires_at(model: Common, asker: Asker, faults: list[Fault]) -> int:
         faults.append(Fault("expires_at", "1400", "존재하지 않는 시각입니다.", "There is no such time."))
         return 0
     if at_ms <= asker.now_ms:
-        faults.append(Fault("expires_at", "1400", "이미 지난 시각입니다.", "It has passed already."))
+        faults.append(Fault("expires_at", "1400", "이미 지난 시각입니다.", "It has passed already.", passing=True))
     return at_ms

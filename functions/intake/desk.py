@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from functions.intake import reading
-from functions.intake.accept import Acceptor
+from functions.intake.accept import Acceptor, key_of
 from functions.intake.ports import Acceptance
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.lanes import Lane
@@ -37,6 +37,11 @@ class Desk:
 
     async def accept_single(self, kind: Lane, accepted: Accepted, trace: str) -> Acceptance:
         return "replayed" if await self._acceptor.single(kind, accepted, trace) == "replayed" else "fresh"
+
+    async def accepted_before(self, kind: Lane, accepted: Accepted) -> bool:
+        key = key_of(accepted.shared.service_key, accepted.row.message_id)
+        existing = (await self._ctx.acceptance.find(kind, [key])).get(key)
+        return existing is not None and existing.accepted and existing.digest == accepted.digest
 
     async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         return await self._acceptor.rows(kind, many, part, trace)

@@ -30,6 +30,7 @@ class Fault:
     code: str
     ko: str = ""
     en: str = ""
+    passing: bool = False  # only because of the hour: the same request may have been accepted before, and is then replayed
 
     def message(self, english: bool = False) -> str:
         """The whole sentence."""

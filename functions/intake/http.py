@@ -20,7 +20,7 @@ from functions.intake.body import drop, read
 from functions.intake.content import Asker
 from functions.intake.faults import Fault, Rejections
 from functions.intake.openapi import document
-from functions.intake.ports import IntakePorts
+from functions.intake.ports import Acceptance, IntakePorts
 from functions.intake.routes import Action, Route, WrongMethod, route
 from functions.intake.validate import Many, RowError, read_many, read_single
 from ims.codes import CODES, SUCCESS
@@ -133,8 +133,16 @@ async def _admit(ctx: IntakePorts, key: ServiceKey, rows: int, callback_url: str
 
 async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, trace: str) -> Response:
     accepted = read_single(_served(wanted), await read(request, many=False), asker)
-    await _admit(ctx, asker.key, 1, accepted.shared.callback_url)
-    how = await ctx.accept_single(asker.key.kind, accepted, trace)
+    try:
+        if accepted.too_late:
+            raise Rejections(accepted.too_late)
+        await _admit(ctx, asker.key, 1, accepted.shared.callback_url)
+    except Rejected:
+        if not await ctx.accepted_before(asker.key.kind, accepted):
+            raise
+        how: Acceptance = "replayed"
+    else:
+        how = await ctx.accept_single(asker.key.kind, accepted, trace)
     response = _success(accepted.row.message_id)
     if how == "replayed":
         response.headers["x-ims-replayed"] = "true"

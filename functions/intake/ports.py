@@ -34,6 +34,10 @@ class IntakePorts(Protocol):
         """Durably accepted when it returns; `kind` is the service key's. Rejected 2030 when the id had other content."""
         ...
 
+    async def accepted_before(self, kind: Lane, accepted: Accepted) -> bool:
+        """Whether this very message was accepted within 24 hours: then it is answered again, whatever the hour or the caps."""
+        ...
+
     async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         """Durably accepted when it returns, but for the rows named (2030); a replayed row counts as accepted."""
         ...

@@ -65,6 +65,7 @@ class Accepted:
     lane: Lane
     digest: bytes
     send_by_ms: int
+    too_late: tuple[Fault, ...] = ()  # why it cannot be accepted any more; one that was accepted before is replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ _BAD_RECIPIENT = Fault("phone_number", "2050", "국내 휴대전화 번호여야
 
 
 def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
-    """One message. Rejections with all faults at once."""
+    """One message. Rejections with all faults at once; faults of the hour alone are left in `too_late`."""
     model, faults, skip = _model(_ONE[channel], body)
     content, more = content_of(channel, model, asker, recipients=1, skip=skip)
     faults += more
@@ -154,7 +155,7 @@ def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
         faults.append(_BAD_RECIPIENT)
     if "mapping" not in skip:
         faults += content.texts.check(content.mapping)
-    if faults or to is None:
+    if to is None or not all(fault.passing for fault in faults):
         raise Rejections(faults or [_BAD_RECIPIENT])
     shared, mapping = content.shared, content.trimmed(content.mapping)
     text = None
@@ -162,7 +163,8 @@ def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
         # A one-time code, already rendered: with its text in the row it shares its event with others like it.
         shared, text = msgspec.structs.replace(shared, text=None), shared.text
     row = AcceptedRow(one.message_id, to, mapping, model.bill_code, text)
-    return Accepted(shared, row, shared.lane, content.digest(to, model.bill_code, content.mapping), content.send_by_ms)
+    digest = content.digest(to, model.bill_code, content.mapping)
+    return Accepted(shared, row, shared.lane, digest, content.send_by_ms, tuple(faults))
 
 
 def read_many(channel: Channel, body: bytes, asker: Asker, *, english: bool = False) -> Many:

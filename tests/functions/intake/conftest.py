@@ -104,6 +104,10 @@ class FakePorts:
         self.traces.append(trace)
         return self._accept(accepted.row.message_id, accepted.digest, accepted)
 
+    async def accepted_before(self, kind: Lane, accepted: Accepted) -> bool:
+        known = self.accepted.get(accepted.row.message_id)
+        return known is not None and known[0] == accepted.digest
+
     async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         self.slices.append(part)
         errors = []

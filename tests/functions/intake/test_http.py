@@ -146,6 +146,10 @@ def test_ads_are_refused_at_night_and_not_by_day(client: Any, ports: Any, text: 
     ports.at_ms += 9 * 3_600_000
     for path, change in (("/ims/acmead/mt/sendMessage", {}), (SEND, {"ad_flag": "Y"}), (SEND, {"message": "(광고)가게"})):
         assert client.post(path, json={**text, "message_id": "n", **change}).json()["code"] == "2060"
+    again = client.post("/ims/acmead/mt/sendMessage", json=text)
+    assert (again.json()["code"], again.headers.get("x-ims-replayed")) == ("0000", "true"), "accepted by day, asked again at night"
+    other = client.post("/ims/acmead/mt/sendMessage", json={**text, "message": "다른 내용"})
+    assert other.json()["code"] == "2060"
 
 
 def test_the_trace_is_the_callers_or_a_new_one(client: Any, ports: Any, text: dict[str, Any]) -> None:
