@@ -75,6 +75,14 @@ def running(settings: Settings) -> dict[str, Any]:
     return facts
 
 
+def existing_home() -> Settings:
+    """Settings of a home that is there, for commands that only look: they must not make one."""
+    settings = load_settings()
+    if not (settings.home / "registry.db").exists():
+        fail(f"there is nothing in {settings.home.resolve()} (IMS_HOME): `make run` makes it")
+    return settings
+
+
 def announce(facts: dict[str, Any], took_s: float) -> None:
     """What a newcomer needs to send the first message."""
     demo = facts["customers"][0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from ims.cli import home, registry
-from ims.cli.show import fail
-from ims.errors import ImsError
+from ims.cli import home, messages, registry
+from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
     name="ims",
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 home.add_to(app)
+messages.add_to(app)
 registry.add_to(app)
 
 
@@ -23,8 +25,10 @@ def run() -> None:
     """Entry point: an error of ours is one line and exit code 1, never a stack trace."""
     try:
         app()
+    except Rejected as exc:
+        sys.exit(f"{exc.field}: {exc.detail}")
     except ImsError as exc:
-        fail(str(exc))
+        sys.exit(str(exc))
 
 
 if __name__ == "__main__":
