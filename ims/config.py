@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     poll_idle_s: float = Field(0.5, gt=0, description="Pause of the report poller when nothing waits.")
 
     log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
+    x_ims_key: str = Field("", description="Credential of `ims send --url`, where IMS was not started from this home.")
     history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")
 
     def keyring(self) -> Keyring:
