@@ -70,10 +70,10 @@ class Call(msgspec.Struct, array_like=True):
     owner: str = ""
     lease_until: int = 0
     tries: int = 0
-    first_at: int = 0  # when the first try began; 0: never
+    first_at: int = 0  # when the first try began that may have sent it; 0: none yet
     answered_at: int = 0
     outcomes: list[CallOutcome] = msgspec.field(default_factory=list)
-    report_due: int = 0  # no report by then: UNKNOWN
+    report_due: int = 0  # no report by then: UNKNOWN; 0: nothing was sent that a report could be about
     step_due: int = 0  # no outcome by then: counts as unknown for the fallback; 0: no such limit
 
 
@@ -113,10 +113,9 @@ class Dispatch(msgspec.Struct):
         """When this row next wants a deadline event; 0: never."""
         due = 0
         for call in self.calls:
-            if not call.report_due or not self.open_members(call):
-                continue
             at = call.step_due or call.report_due
-            due = at if not due else min(due, at)
+            if at and self.open_members(call):
+                due = at if not due else min(due, at)
         return due
 
 

@@ -5,7 +5,7 @@ Pure decisions on a dispatch row. Who performs them writes the row by compare-an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,14 +38,37 @@ class Next(StrEnum):
 
 
 def undecided(d: Dispatch, positions: Sequence[int]) -> list[int]:
-    """Members that stand in no call, are not refused and have no result: the only ones that may enter a call."""
+    """Members that stand in no call, are not refused, have no result and no later step: the only ones that may enter a call."""
     refused = {r.pos for r in d.refused}
-    return [p for p in positions if p not in refused and ((m := d.members.get(p)) is None or (m.call < 0 and not m.result))]
+    return [p for p in positions if p not in refused and ((m := d.members.get(p)) is None or not (m.call >= 0 or m.result or m.stepped))]
+
+
+def concerns(call: Call, positions: Collection[int]) -> bool:
+    """Whether a call is of these members. Events are only ever split, so a call is wholly in one or not at all."""
+    return bool(call.members) and call.members[0] in positions
 
 
 def refuse(d: Dispatch, refusals: Mapping[int, tuple[str, str]]) -> None:
     """Record who stays out of every call, with (result, code)."""
     d.refused.extend(Refused(pos, result, code) for pos, (result, code) in refusals.items())
+
+
+def drop(d: Dispatch, call: Call, refusals: Mapping[int, tuple[str, str]]) -> bool:
+    """Take members out of a call that was surely not sent: those who are refused now, and those whose next step has begun.
+
+    Nothing has left the house under the call's key, so what is left of it is made for the first time. True: it changed.
+    """
+    superseded = {p for p in call.members if d.member(p).stepped}
+    gone = superseded | (refusals.keys() & set(call.members))
+    if not gone:
+        return False
+    refuse(d, {p: refusals[p] for p in call.members if p in gone and p not in superseded})
+    for pos in gone:
+        d.member(pos).call = -1
+    call.members = [p for p in call.members if p not in gone]
+    if not call.members:
+        finish(call, (), 0)
+    return True
 
 
 def cut(d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provider: str, abilities: Abilities) -> int:
@@ -78,7 +101,13 @@ def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int) -> Next:
 
 
 def claim(call: Call, owner: str, abilities: Abilities, policy: CallPolicy, now: int) -> None:
-    """Take or renew the lease; the first claim starts the call's deadlines."""
+    """Take or renew the lease; the first claim starts the call's deadlines.
+
+    A step's limit runs from the first try on, whatever comes of it; a report can only be late for a call that may have
+    been sent.
+    """
+    if not call.tries and policy.step_after_ms:
+        call.step_due = now + policy.step_after_ms
     call.status = CallStatus.TRYING
     call.owner = owner
     call.lease_until = now + int(abilities.timeout_s * 1000) + LEASE_MARGIN_MS
@@ -86,7 +115,6 @@ def claim(call: Call, owner: str, abilities: Abilities, policy: CallPolicy, now:
     if not call.first_at:
         call.first_at = now
         call.report_due = now + policy.report_deadline_ms
-        call.step_due = now + policy.step_after_ms if policy.step_after_ms else 0
 
 
 def finish(call: Call, answers: Sequence[Answer], now: int) -> None:
@@ -98,9 +126,11 @@ def finish(call: Call, answers: Sequence[Answer], now: int) -> None:
 
 
 def not_sent(call: Call) -> None:
-    """Surely not sent: the call may be made again, by anyone."""
+    """Surely not sent, nor at any try before: the call may be made again, by anyone, and waits for no report."""
     call.status = CallStatus.NOT_SENT
     call.lease_until = 0
+    call.first_at = 0
+    call.report_due = 0
 
 
 def unclear(call: Call) -> None:

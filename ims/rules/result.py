@@ -75,7 +75,7 @@ def state_of(pos: int, attempts: Sequence[Dispatch], *, held: bool = False) -> S
     """The message's state from its attempts, the first one first: the last attempt that knows it speaks."""
     for d in reversed(attempts):
         member = d.members.get(pos)
-        if member is None or (not member.result and member.call < 0):
+        if member is None or (not member.result and not member.stepped and member.call < 0):
             continue
         if member.told:
             return State(d.attempt, member.told[-1], member.told[-1].result)

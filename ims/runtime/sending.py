@@ -29,6 +29,8 @@ _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's
 _OPEN_CALLS = 16  # of one event at a time, where a provider takes one text a call
 _RATE_WAIT_S = 20.0  # for the account's rate; longer, and the event is parked so that its window is free for others
 _MAX_PARK_S = 300.0
+_BREAKER = "breaker"
+_CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
 
 Refusals = dict[int, tuple[str, str]]  # position -> (result, result code)
 Check = Callable[[Event, SendRequested, Sequence[Row], Context], Awaitable[Refusals]]
@@ -56,6 +58,16 @@ class _Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class _Fixed:
+    """The row as it was written, and what is left to do."""
+
+    dispatch: Dispatch
+    ours: list[tuple[int, Next, bool]]  # calls to bring to an end: index, what comes next, whether it is claimed already
+    left: bool  # members wait for another round (providers that take one message a call)
+    opens_at: int  # the provider is left alone until then; 0: go ahead
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     """One event on its way through this file."""
 
@@ -73,6 +85,10 @@ class _Work:
         steps, index = self.request.shared.fallback, self.request.attempt - 1
         after_s = steps[index].after_s if index < len(steps) else 0
         return CallPolicy(int(self.ctx.timing.report_deadline_s[self.request.send_type] * 1000), after_s * 1000)
+
+    def rest(self, index: int, mark: Mark | None, opens_at: int) -> _Tried:
+        """What is not tried because the provider is left alone until then."""
+        return _Tried(index, mark, max(0.1, (opens_at - self.ctx.clock()) / 1000), _BREAKER)
 
     async def load(self) -> Dispatch:
         r = self.request
@@ -97,51 +113,63 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
     if work.provider.abilities.rate_per_s and (wait_s := await _draw(work, len(rows))):
         return Decision(rows=len(rows), note=await _settle(work, await work.load(), (), _Tried(-1, None, wait_s, "rate")))
     while True:
-        dispatch, ours, left = await _fix(work)
+        fixed = await _fix(work)
         places = asyncio.Semaphore(_OPEN_CALLS)
-        tried = await asyncio.gather(*(_make(work, dispatch, index, rows, places, claimed=claimed) for index, claimed in ours))
+        tried = await asyncio.gather(*(_make(work, fixed, i, what, rows, places, claimed=claimed) for i, what, claimed in fixed.ours))
         parked = max((t for t in tried if t.park_s), key=lambda t: t.park_s, default=None)
-        if parked is None and left:
-            await _record(work, dispatch, tried)
+        if parked is None and fixed.opens_at and calls.undecided(fixed.dispatch, list(rows)):
+            parked = work.rest(-1, None, fixed.opens_at)
+        if parked is None and fixed.left:
+            await _record(work, fixed.dispatch, tried)
             continue
-        note = await _settle(work, dispatch, tried, parked)
+        note = await _settle(work, fixed.dispatch, tried, parked)
         return Decision(rows=len(rows), note=note)
 
 
-async def _fix(work: _Work) -> tuple[Dispatch, list[tuple[int, bool]], bool]:
+async def _fix(work: _Work) -> _Fixed:
     """Decide who is refused and who stands in which call, and claim new calls: one synced compare-and-set.
 
-    Returns the row as written, the calls that are ours to bring to an end (and whether they are claimed already), and
-    whether members are left for another round (providers that take one message a call).
+    While the provider is known to be away nobody is put into a call, and what stands in one that was surely not sent is
+    looked at again before it is made: so an opt-out, a stop and the night reach everything that has not left the house.
     """
     ctx, request, abilities = work.ctx, work.request, work.provider.abilities
     positions = [r.pos for r in request.rows]
     wanted = set(positions)
+    opens_at: int | None = None  # asked for once: half open, it lets one through
     for attempt in range(CONFLICT_TRIES):
         d = await work.load()
         now = ctx.clock()
-        left = 0
+        left, changed = 0, False
         fresh = set(calls.undecided(d, positions))
         if fresh:
             refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in fresh], ctx)
             calls.refuse(d, refusals)
             free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals]
-            left = calls.cut(d, _groups(free, one_text=abilities.one_text), request.send_type, work.provider.name, abilities)
-        ours: list[tuple[int, bool]] = []
-        changed = bool(fresh)
-        wait = ctx.breakers.closed_at(work.breaker, now)
+            if free and opens_at is None:
+                opens_at = ctx.breakers.closed_at(work.breaker, now)
+            if not opens_at:
+                left = calls.cut(d, _groups(free, one_text=abilities.one_text), request.send_type, work.provider.name, abilities)
+            changed = bool(refusals) or not opens_at
+        ours: list[tuple[int, Next, bool]] = []
         for index, call in enumerate(d.calls):
-            if call.status == CallStatus.DONE or call.members[0] not in wanted:
+            if call.status == CallStatus.DONE or not calls.concerns(call, wanted):
                 continue
             what = calls.next_for(call, d, abilities, now)
             if what is Next.BUSY:
                 CLAIMS.labels(work.event.lane, "busy").inc()
                 raise Unavailable("another copy is at this call")
-            claimed = what is Next.MAKE and not wait
+            if what is Next.MAKE and call.members[0] not in fresh:
+                refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in set(call.members)], ctx)
+                changed |= calls.drop(d, call, refusals)
+                if call.status == CallStatus.DONE:
+                    continue
+            if opens_at is None and what in _CALLS_OUT:
+                opens_at = ctx.breakers.closed_at(work.breaker, now)
+            claimed = what is Next.MAKE and not opens_at
             if claimed:
                 calls.claim(call, ctx.name, abilities, work.policy(), now)
                 changed = True
-            ours.append((index, claimed))
+            ours.append((index, what, claimed))
         try:
             if changed:
                 await work.write(d, durable=True)
@@ -149,7 +177,7 @@ async def _fix(work: _Work) -> tuple[Dispatch, list[tuple[int, bool]], bool]:
             if attempt == CONFLICT_TRIES - 1:
                 raise
             continue
-        return d, ours, bool(left)
+        return _Fixed(d, ours, bool(left), opens_at or 0)
     raise AssertionError("unreachable")
 
 
@@ -161,18 +189,21 @@ def _groups(rows: Sequence[Row], *, one_text: bool) -> list[list[int]]:
     return list(groups.values())
 
 
-async def _make(work: _Work, d: Dispatch, index: int, rows: dict[int, Row], places: asyncio.Semaphore, *, claimed: bool) -> _Tried:
+async def _make(
+    work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[int, Row], places: asyncio.Semaphore, *, claimed: bool
+) -> _Tried:
     """Bring one call to an outcome, or say how long the event should rest."""
     ctx, provider = work.ctx, work.provider
-    call, what = d.calls[index], Next.MAKE
+    call = fixed.dispatch.calls[index]
     outgoing = work.how.compose(call, work.request, [rows[p] for p in call.members], ctx)
     mark: Mark | None = None
     for attempt in range(ctx.timing.provider_tries):
         if not claimed:
-            if (opens_at := ctx.breakers.closed_at(work.breaker, ctx.clock())) and what is Next.MAKE:
-                return _Tried(index, mark, max(0.1, (opens_at - ctx.clock()) / 1000), "breaker")
-            what = await _claim(work, index, mark)
-            if what not in (Next.MAKE, Next.REPEAT, Next.ASK):
+            opens_at = ctx.breakers.closed_at(work.breaker, ctx.clock()) if attempt else fixed.opens_at
+            if opens_at and what in _CALLS_OUT:
+                return work.rest(index, mark, opens_at)
+            what = await _claim(work, index, call.members, mark)
+            if what not in _CALLS_OUT:
                 return _Tried(index, None)
         claimed = False
         try:
@@ -224,7 +255,7 @@ async def _draw(work: _Work, want: int) -> float:
         waited += pause
 
 
-async def _claim(work: _Work, index: int, mark: Mark | None) -> Next:
+async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None) -> Next:
     """Write what the last try came to and claim the next one, in one compare-and-set; what the claim is for."""
     ctx, abilities = work.ctx, work.provider.abilities
     for attempt in range(CONFLICT_TRIES):
@@ -232,6 +263,8 @@ async def _claim(work: _Work, index: int, mark: Mark | None) -> Next:
         call = d.calls[index]
         if call.status == CallStatus.DONE:
             return Next.GIVE_UP
+        if call.members != members:
+            raise Unavailable("another copy has taken members out of this call")
         if mark is not None:
             mark(call)
         now = ctx.clock()
@@ -270,12 +303,16 @@ async def _settle(work: _Work, d: Dispatch, tried: Sequence[_Tried], parked: _Tr
     def finish(d: Dispatch) -> tuple[Sequence[Emit], Change]:
         nonlocal note
         change = Change()
-        left = [c for c in d.calls if c.status != CallStatus.DONE and c.members[0] in wanted]
+        left = [c for c in d.calls if c.status != CallStatus.DONE and calls.concerns(c, wanted)]
         if left or calls.undecided(d, sorted(wanted)):
             now = ctx.clock()
             tries = max((c.tries for c in left), default=0)
-            wait_s = min(_MAX_PARK_S, (parked.park_s if parked else ctx.timing.park_s) * 2 ** min(6, tries // ctx.timing.provider_tries))
-            due = max(now + 100, min(now + int(wait_s * 1000), request.send_by + 1000))
+            wait_s = parked.park_s if parked else ctx.timing.park_s
+            if not parked or parked.reason != _BREAKER:  # a breaker waits longer each time by itself
+                wait_s = min(_MAX_PARK_S, wait_s * 2 ** min(6, tries // ctx.timing.provider_tries))
+            due = now + max(100, int(wait_s * 1000))
+            if now <= request.send_by:
+                due = min(due, request.send_by + 1000)
             emit = Emit(topics.send(request.send_type, event.lane), event.id, request, event.subject, event.lane, event.channel)
             reason = parked.reason if parked else "left"
             change.held.append(HeldEvent(ctx.envelopes.seal(emit, event.trace, now), due, reason, now))
@@ -315,9 +352,11 @@ def outputs(event: Event, request: SendRequested, d: Dispatch, wanted: set[int])
     refusals = [Refusal(pos=r.pos, result=r.result, code=r.code) for r in d.refused if r.pos in wanted]
     if refusals:
         data = MessageRefused(birth=d.birth, attempt=d.attempt, stage="send", report_type=request.send_type, refusals=refusals)
-        out.append(Emit(report_topic, derived(event.id, "refused"), data, event.subject, event.lane, event.channel))
+        # More may be refused when a parked event comes back: that is another event, or nobody would believe it new.
+        id_ = derived(event.id, "refused|" + ",".join(str(r.pos) for r in refusals))
+        out.append(Emit(report_topic, id_, data, event.subject, event.lane, event.channel))
     for call in d.calls:
-        if call.status != CallStatus.DONE or call.members[0] not in wanted:
+        if call.status != CallStatus.DONE or not calls.concerns(call, wanted):
             continue
         finished = SendFinished(
             birth=d.birth,
