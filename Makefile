@@ -1,0 +1,61 @@
+# What people type. `make run` needs nothing but Python 3.11 or later with its venv module.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+
+# The packages of the checks hold those of the running system: where they are installed, `make run` takes nothing away.
+READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast test-e2e lint docs lock bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(READY) ## start IMS on this machine and stay in the foreground (Ctrl-C stops it)
+	@$(BIN)/ims up
+
+test: lint test-fast test-e2e ## everything that is checked, in under eight minutes on two cores
+
+test-fast: $(VENV)/test.stamp ## all tests but the end-to-end ones
+	$(BIN)/pytest -n $(WORKERS) -m "not e2e and not system"
+
+test-e2e: $(VENV)/test.stamp ## tests that start IMS as a user does
+	$(BIN)/pytest -m "e2e and not system"
+
+lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/test.stamp ## render the generated parts of docs/
+	$(BIN)/python -m ims.cli.docs
+
+bench: $(VENV)/test.stamp ## what a row costs at intake
+	$(BIN)/python -m bench.intake_rows
+
+lock: $(UV) ## pin what requirements*.in ask for
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.lock
+
+clean: ## remove what make made; the data in .ims stays
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "IMS needs Python 3.11 or later: make run PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(UV)
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/test.stamp: requirements-dev.lock pyproject.toml | $(UV)
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
