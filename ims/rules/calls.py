@@ -14,7 +14,7 @@ from ims.ports.providers import Abilities, Answer
 from ims.protocol.ids import derived
 from ims.topics import SendType
 
-FIXED_AT_A_TIME = 10  # invariant 3: calls of one-message providers that a crash may leave unknown
+FIXED_AT_A_TIME = 10  # invariant 3: calls of one event that are open at once, which a crash may leave unknown
 LEASE_MARGIN_MS = 5_000  # invariant 4: a lease is the provider's time-out and this
 
 
@@ -78,7 +78,7 @@ def cut(d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provi
     """
     size = max(1, abilities.max_members)
     parts = [list(group[start : start + size]) for group in groups for start in range(0, len(group), size)]
-    now, later = (parts[:FIXED_AT_A_TIME], parts[FIXED_AT_A_TIME:]) if size == 1 else (parts, [])
+    now, later = parts[:FIXED_AT_A_TIME], parts[FIXED_AT_A_TIME:]
     for members in now:
         index = len(d.calls)
         key = derived(d.birth, f"call-{d.attempt}", index)

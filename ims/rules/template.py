@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"#\{([^}]+)\}")
 _KEPT_TEXTS = 1_024  # of up to 1,300 characters: a few MB at most; a guess at how many campaigns run at once
 
 
-class MissingVariable(ValueError):  # noqa: N818 - says what is missing, as the tree of ims.errors does
+class MissingVariable(ValueError):
     """The mapping has no value for these variables. Names are the customer's words, so they stay out of the message."""
 
     def __init__(self, names: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ TITLE_BYTES = 50
 ALIMTALK_CHARACTERS = 1_300  # since 2025-10-28 [Kakao]; a provider may allow less
 
 
-class Unencodable(ValueError):  # noqa: N818 - says what is wrong, as the tree of ims.errors does
+class Unencodable(ValueError):
     """A character that a text message cannot carry: the first one, and where it stands."""
 
     def __init__(self, character: str, position: int) -> None:

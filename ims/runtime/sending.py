@@ -26,7 +26,6 @@ from ims.runtime.stage import CONFLICT_TRIES, Decision, commit
 from ims.telemetry import CLAIMS, HELD, SENT
 
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
-_OPEN_CALLS = 16  # of one event at a time, where a provider takes one text a call
 _RATE_WAIT_S = 20.0  # for the account's rate; longer, and the event is parked so that its window is free for others
 _MAX_PARK_S = 300.0
 _BREAKER = "breaker"
@@ -114,8 +113,12 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
         return Decision(rows=len(rows), note=await _settle(work, await work.load(), (), _Tried(-1, None, wait_s, "rate")))
     while True:
         fixed = await _fix(work)
-        places = asyncio.Semaphore(_OPEN_CALLS)
-        tried = await asyncio.gather(*(_make(work, fixed, i, what, rows, places, claimed=claimed) for i, what, claimed in fixed.ours))
+        made = [_make(work, fixed, i, what, rows, claimed=claimed) for i, what, claimed in fixed.ours]
+        ended = await asyncio.gather(*made, return_exceptions=True)
+        tried = [t for t in ended if isinstance(t, _Tried)]
+        if broken := [e for e in ended if isinstance(e, BaseException)]:
+            await _record(work, fixed.dispatch, tried)  # what the others came to is kept, whatever befell this one
+            raise broken[0]
         parked = max((t for t in tried if t.park_s), key=lambda t: t.park_s, default=None)
         if parked is None and fixed.opens_at and calls.undecided(fixed.dispatch, list(rows)):
             parked = work.rest(-1, None, fixed.opens_at)
@@ -189,9 +192,7 @@ def _groups(rows: Sequence[Row], *, one_text: bool) -> list[list[int]]:
     return list(groups.values())
 
 
-async def _make(
-    work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[int, Row], places: asyncio.Semaphore, *, claimed: bool
-) -> _Tried:
+async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[int, Row], *, claimed: bool) -> _Tried:
     """Bring one call to an outcome, or say how long the event should rest."""
     ctx, provider = work.ctx, work.provider
     call = fixed.dispatch.calls[index]
@@ -207,8 +208,7 @@ async def _make(
                 return _Tried(index, None)
         claimed = False
         try:
-            async with places:
-                answers = await (provider.ask(outgoing) if what is Next.ASK else provider.send(outgoing))
+            answers = await (provider.ask(outgoing) if what is Next.ASK else provider.send(outgoing))
         except CallRefused as exc:
             ctx.breakers.succeeded(work.breaker)
             return _Tried(index, _finished([Answer("failed", exc.code, exc.provider_code)] * len(call.members), ctx))

@@ -41,13 +41,14 @@ class Plan:
 
     http: str = ""  # the function that it serves over HTTP
     lanes: tuple[Lane, ...] = ()  # whose stages, workers and upkeep it runs
+    nice: int = 0  # what can wait leaves the processors to what cannot: a one-time code is not behind a campaign
 
 
 PLAN: dict[str, Plan] = {
     "edge": Plan(http="intake"),
-    "intake-bulk": Plan(http="intake"),
+    "intake-bulk": Plan(http="intake", nice=5),
     "fast": Plan(http="receipt", lanes=(Lane.AUTH, Lane.REALTIME)),
-    "slow": Plan(lanes=(Lane.MASS, Lane.AD)),
+    "slow": Plan(lanes=(Lane.MASS, Lane.AD), nice=10),
 }
 
 
@@ -77,6 +78,7 @@ class Host:
         if lanes:
             self._task(tracer.run())
         gc.freeze()  # what start-up built stays: collections look only at what requests made
+        gc.set_threshold(50_000, 20, 20)  # decoding a batch makes thousands of objects that die with it
         http, serving = None, None
         if self.plan.http:
             http = server(self._application(), self.settings.host if self.name == "edge" else "127.0.0.1", self.port)
@@ -138,6 +140,7 @@ def main(name: str, port: int) -> None:
     try:
         settings = load_settings()
         configure_logs(name, settings.log_level)
+        os.nice(PLAN[name].nice)
         # A worker thread that has the disk's answer must not wait 5 ms for a busy event loop to let go of the interpreter.
         sys.setswitchinterval(0.001)
 
