@@ -22,7 +22,7 @@ FAST = {
     "report_deadline_at_s": 4,
     "provider_timeout_s": 1,
     "park_s": 0.5,
-    "callback_retry_unit_s": 0.05,
+    "callback_retry_unit_s": 0.03,
     "poll_idle_s": 0.1,
 }
 
