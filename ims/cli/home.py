@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(work)
     app.command()(dispatch)
+    app.command()(batch)
     app.command()(lag)
 
 
@@ -87,8 +89,9 @@ def announce(facts: dict[str, Any], took_s: float) -> None:
     """What a newcomer needs to send the first message."""
     demo = facts["customers"][0]
     key = demo["service_keys"]["realtime"]
+    ims = os.path.relpath(sys.argv[0])
     first = {"message_id": f"hello-{int(time.time())}", "message_type": "SMS", "callback": demo["callback"]}
-    first |= {"phone_number": "01023456789", "message": "안녕하세요 IMS"}
+    first |= {"phone_number": "01055501234", "message": "안녕하세요 IMS"}
     print(f"""
 IMS is up ({took_s:.1f} s).
 
@@ -105,7 +108,12 @@ Send the first message:
     -H 'x-ims-version: version-1' -H 'x-ims-key: {demo["x_ims_key"]}' -H 'content-type: application/json' \\
     -d '{json.dumps(first, ensure_ascii=False)}'
 
-Then: ims why {first["message_id"]}    ims send --csv FILE    Ctrl-C stops it.
+Then, in another terminal:
+
+  {ims} why {first["message_id"]}
+  {ims} send --csv FILE --message '안녕하세요 #{{name}}'
+
+Ctrl-C stops IMS.
 """, flush=True)
 
 
@@ -172,6 +180,26 @@ def work(name: str, lane: Annotated[list[str] | None, typer.Option(help="Only th
         await close(ctx)
 
     asyncio.run(run())
+
+
+def batch(name: str) -> None:
+    """Run one job of the clock, as a CronJob does: retention."""
+    from functions.batch.jobs import JOBS, retention
+    from ims.lanes import Lane
+    from ims.wiring import build, close
+
+    if name not in JOBS:
+        fail(f"no job is called {name!r}: {', '.join(JOBS)}")
+    settings = load_settings()
+    configure_logs(f"batch-{name}", settings.log_level)
+
+    async def run() -> int:
+        ctx = build(settings, f"batch-{name}", with_providers=False)
+        gone = await retention(ctx, list(Lane), settings.history_days)
+        await close(ctx)
+        return gone
+
+    print(f"{asyncio.run(run())} rows and slices dropped")
 
 
 def dispatch(

@@ -178,6 +178,17 @@ class Due(Protocol):
         ...
 
 
+class Retention(Protocol):
+    """Forgetting what has had its time."""
+
+    async def drop_page(self, lane: Lane, now: int, keep_from: int) -> int:
+        """Drop acceptance slices and delete rows older than `keep_from`, a page of them; how much went, 0 when nothing is left.
+
+        Rows of the invariants outlive every send_by by a day, whatever `keep_from` says.
+        """
+        ...
+
+
 class Acceptance(Protocol):
     """Where a message becomes ours (design invariant 2)."""
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from ims.lanes import TRAITS, Lane
 from ims.ports.clock import Clock
 from ims.ports.providers import Provider
-from ims.ports.records import Acceptance, Due, Journal
+from ims.ports.records import Acceptance, Due, Journal, Retention
 from ims.ports.registry import Registry
 from ims.ports.results import Results
 from ims.ports.shared import Shared
@@ -46,6 +46,7 @@ class Context:
     journal: Journal
     acceptance: Acceptance
     due: Due
+    retention: Retention
     results: Results
     registry: Registry
     shared: Shared

@@ -22,7 +22,7 @@ from ims.telemetry import DEAD, LAG, log
 
 WINDOW = 50  # max.poll.records of the real one: it polls only while fewer are open
 _RETRIED = {404, 408, 409, 429}
-_IDLE_S = 0.1
+_IDLE_S = 1.0  # a ring comes at once; this is for one that was lost
 
 
 @dataclass(frozen=True, slots=True)

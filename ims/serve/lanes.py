@@ -10,9 +10,10 @@ import fcntl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import IO
 
+from functions.batch.jobs import retention
 from ims import topics
 from ims.adapters.embedded.log import EmbeddedSubscription
-from ims.adapters.embedded.upkeep import drop_old, trim_log
+from ims.adapters.embedded.upkeep import trim_log
 from ims.config import Settings
 from ims.errors import Later, Misconfigured
 from ims.lanes import Lane
@@ -23,9 +24,10 @@ from ims.telemetry import log
 from ims.wiring import store_of
 
 COMMIT_S = 1.0  # how often groups store how far they are: what a kill -9 makes come again
+MEASURE_S = 5.0
 CHECKPOINT_S = 2.0
 TRIM_S = 30.0
-DROP_S = 600.0
+RETENTION_S = 3600.0  # on one machine nobody else fires `ims batch retention`
 _PAGE_PAUSE_S = 0.05
 
 
@@ -63,9 +65,10 @@ class Lanes:
         return [
             *(source.run() for source in self.sources),
             _every(COMMIT_S, self._commit),
+            _every(MEASURE_S, self._measure),
             _every(CHECKPOINT_S, self._checkpoint),
             _every(TRIM_S, self._trim),
-            _every(DROP_S, self._drop),
+            _every(RETENTION_S, self._retention),
         ]
 
     async def stop(self) -> None:
@@ -77,6 +80,9 @@ class Lanes:
     async def _commit(self) -> None:
         for source in self.sources:
             await source.commit()
+
+    async def _measure(self) -> None:
+        for source in self.sources:
             await source.measure()
 
     async def _checkpoint(self) -> None:
@@ -90,10 +96,8 @@ class Lanes:
             while await trim_log(self._store, lane, self._ctx.clock, retention_ms, groups):
                 await asyncio.sleep(_PAGE_PAUSE_S)
 
-    async def _drop(self) -> None:
-        for lane in self._lanes:
-            while await drop_old(self._store, lane, self._ctx.clock, self._settings.history_days):
-                await asyncio.sleep(_PAGE_PAUSE_S)
+    async def _retention(self) -> None:
+        await retention(self._ctx, self._lanes, self._settings.history_days)
 
 
 def _tell(members: list[EmbeddedSubscription]) -> Callable[[set[str]], None]:

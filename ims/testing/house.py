@@ -21,6 +21,7 @@ from ims.adapters.embedded.queries import EmbeddedDue, EmbeddedResults
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
+from ims.adapters.embedded.upkeep import EmbeddedRetention
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
 from ims.lanes import Lane
@@ -121,6 +122,7 @@ class House:
             journal=self.store,
             acceptance=self.store,
             due=EmbeddedDue(self.store),
+            retention=EmbeddedRetention(self.store),
             results=EmbeddedResults(self.store),
             registry=self.registry,
             shared=EmbeddedShared(self._shared_file, clock),

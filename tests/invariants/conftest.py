@@ -35,12 +35,20 @@ class Street:
     def provider(self) -> ScriptedProvider:
         return self.house.provider
 
-    def entry(self, lane: Lane = Lane.REALTIME, *, message_id: str = "", digest: bytes = b"", text: str | None = None, **shared: object) -> Entry:
+    def entry(
+        self, lane: Lane = Lane.REALTIME, *, message_id: str = "", digest: bytes = b"", text: str | None = None, **shared: object
+    ) -> Entry:
         n = next(_numbers)
         message_id = message_id or f"m{n}"
         kind = shared.pop("kind", lane)
         common = Shared(
-            service_key=f"key{kind}", customer="acme", lane=lane, channel=Channel.MT, message_type="SMS", text="안녕하세요", callback="15441234"
+            service_key=f"key{kind}",
+            customer="acme",
+            lane=lane,
+            channel=Channel.MT,
+            message_type="SMS",
+            text="안녕하세요",
+            callback="15441234",
         )
         common = msgspec.structs.replace(common, **shared)
         row = AcceptedRow(message_id, f"0105550{n:04d}", {}, "", text)

@@ -101,7 +101,7 @@ async def test_a_report_before_the_calls_own_outcome_finds_the_row(street):
 
     street.provider.send = early
     await street.house.pump()
-    assert [r for r in (await street.results()).values()] == [("DELIVERED", "0000", 1)]
+    assert list((await street.results()).values()) == [("DELIVERED", "0000", 1)]
     assert len(street.provider.calls) == 1
 
 
@@ -135,7 +135,7 @@ async def test_contradicting_reports_keep_the_first_definite_one(street):
     for status, code in (("delivered", "0000"), ("failed", "3003"), ("delivered", "0000"), ("unknown", "8005")):
         await street.report(street.about(ref, status, code))
         await street.house.pump()
-    assert [r for r in (await street.results()).values()] == [("DELIVERED", "0000", 1)]
+    assert list((await street.results()).values()) == [("DELIVERED", "0000", 1)]
     assert len(await street.told()) == 1
 
 

@@ -1,6 +1,6 @@
 """A bell per lane: a datagram to the process that dispatches the lane, naming the topics that have something new.
 
-Losing one is harmless (the dispatcher also looks by itself every 100 ms); ringing costs 5 us and never blocks.
+Losing one is harmless (the dispatcher also looks by itself every second); ringing costs 5 us and never blocks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ims.lanes import Lane
 
+_AGAIN_S = 0.002
 _MAX_PATH = 100  # a unix socket's address holds 107 bytes
 
 
@@ -28,18 +29,28 @@ class Bells:
         self._directory = directory
         self._out: socket.socket | None = None
         self._in: dict[Lane, socket.socket] = {}
+        self._unheard: dict[Lane, set[str]] = {}
 
     def _address(self, lane: Lane) -> str:
         return str(self._directory / f"{lane}.bell")
 
     def ring(self, lane: Lane, topics: Iterable[str]) -> None:
-        """Tell the dispatcher of the lane; nobody listening is fine."""
+        """Tell the dispatcher of the lane; nobody listening is fine. Rings that its full queue refuses are kept together."""
         if self._out is None:
             self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        waiting = self._unheard.pop(lane, set())
+        waiting.update(topics)
         try:
-            self._out.sendto(",".join(topics).encode(), self._address(lane))
+            self._out.sendto(",".join(waiting).encode(), self._address(lane))
+        except BlockingIOError:
+            self._unheard[lane] = waiting
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._ring_again, lane)
         except OSError:
-            return  # nobody listens, or its queue is full of rings already: it will look by itself
+            return  # nobody listens: who begins to dispatch looks at everything first
+
+    def _ring_again(self, lane: Lane) -> None:
+        if lane in self._unheard and self._out is not None:
+            self.ring(lane, ())
 
     def listen(self, lane: Lane, heard: Callable[[set[str]], None]) -> None:
         """Call `heard` on the running loop with the topics of each ring. A stale socket file is taken over."""

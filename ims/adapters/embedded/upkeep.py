@@ -12,7 +12,6 @@ from ims.protocol.ids import day_of
 
 _PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
 _KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
-_DAY_MS = 86_400_000
 
 
 async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms: int, groups: dict[str, list[str]]) -> int:
@@ -38,23 +37,25 @@ async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms:
     return await store.files[lane].write(job)
 
 
-async def drop_old(store: EmbeddedStore, lane: Lane, clock: Clock, history_days: int) -> int:
-    """Drop acceptance slices and delete rows whose time is over, a page at a time; how many rows and slices went."""
-    now = clock()
-    kept_from = now - history_days * _DAY_MS
+class EmbeddedRetention:
+    """ims.ports.records.Retention."""
 
-    def job(conn: Connection) -> int:
-        gone = store.slices[lane].drop_before(conn, day_of(kept_from))
-        for table, column, before in (
-            (dispatches, dispatches.c.received_at, min(kept_from, now - _KEEP_CLOSED_MS)),
-            (payloads, payloads.c.received_at, min(kept_from, now - _KEEP_CLOSED_MS)),
-            (arrays, arrays.c.created_at, kept_from),
-            (traces, traces.c.at, now - _KEEP_CLOSED_MS),
-            (history, history.c.received_at, kept_from),
-        ):
-            key = next(iter(table.primary_key.columns))
-            old = select(key).where(column < before).limit(_PAGE)
-            gone += conn.execute(delete(table).where(key.in_(old), column < before)).rowcount
-        return gone
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
 
-    return await store.files[lane].write(job)
+    async def drop_page(self, lane: Lane, now: int, keep_from: int) -> int:
+        def job(conn: Connection) -> int:
+            gone = self._store.slices[lane].drop_before(conn, day_of(min(keep_from, now - _KEEP_CLOSED_MS)))
+            for table, column, before in (
+                (dispatches, dispatches.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
+                (payloads, payloads.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
+                (arrays, arrays.c.created_at, keep_from),
+                (traces, traces.c.at, now - _KEEP_CLOSED_MS),
+                (history, history.c.received_at, keep_from),
+            ):
+                key = next(iter(table.primary_key.columns))
+                old = select(key).where(column < before).limit(_PAGE)
+                gone += conn.execute(delete(table).where(key.in_(old), column < before)).rowcount
+            return gone
+
+        return await self._store.files[lane].write(job)

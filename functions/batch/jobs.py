@@ -1,0 +1,27 @@
+"""What the clock fires. Each job can run twice at once and be killed anywhere: it goes on where it was.
+
+Retention is the one that exists; digest, reservations, roll-up and sync come with the rules they belong to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ims.lanes import Lane
+from ims.runtime.context import Context
+
+JOBS = ("retention",)
+_DAY_MS = 86_400_000
+_PAUSE_S = 0.05  # between pages: others write to the same tables
+
+
+async def retention(ctx: Context, lanes: Sequence[Lane], history_days: int) -> int:
+    """Forget messages older than `history_days`; how many rows and slices went."""
+    now = ctx.clock()
+    gone = 0
+    for lane in lanes:
+        while page := await ctx.retention.drop_page(lane, now, now - history_days * _DAY_MS):
+            gone += page
+            await asyncio.sleep(_PAUSE_S)
+    return gone
