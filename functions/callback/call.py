@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 
 from functions.callback.arrays import wire_body
 from ims.errors import Later
@@ -17,6 +18,9 @@ from ims.telemetry import CALLBACK_DELAY, CALLBACKS, log
 OPEN_CALLS = 8  # per endpoint and lane: what a slow customer can hold of us
 CLAIM_MS = 15_000  # a call takes at most 5 s; whoever claimed an array and died loses it after this
 BREAKER_WAIT_MS = 1_000
+GATE_WAIT_MS = 200
+BREAKERS_PER_UNIT = 12  # a breaker opens for 1/12 of the retry unit, 5 s of 60, and never for longer than the unit
+SLOW_S = 0.1  # a page of retries that takes longer goes on by itself, and the others are looked after meanwhile
 _ENDPOINTS = 10_000  # gates kept; the least used is forgotten first
 
 
@@ -49,7 +53,7 @@ async def call(array: StoredArray, body: bytes, lane: Lane, ctx: Context) -> boo
     breaker = f"callback/{lane}/{array.endpoint}"
     if gates.room(lane, array.endpoint) <= 0:
         CALLBACKS.labels(lane, "parked").inc()
-        await ctx.results.release(lane, array.id, now)
+        await ctx.results.release(lane, array.id, now + GATE_WAIT_MS)
         return False
     if opens_at := ctx.breakers.closed_at(breaker, now):
         CALLBACKS.labels(lane, "breaker").inc()
@@ -68,7 +72,7 @@ async def call(array: StoredArray, body: bytes, lane: Lane, ctx: Context) -> boo
         CALLBACK_DELAY.labels(lane).observe((done - array.created_at) / 1000)
         await ctx.results.called(lane, array.id, acknowledged=True, calls=calls, due_at=0)
         return True
-    ctx.breakers.failed(breaker, done)
+    ctx.breakers.failed(breaker, done, first_ms=int(ctx.timing.callback_retry_unit_s * 1000 / BREAKERS_PER_UNIT))
     wait_s = retry_wait_s(calls, ctx.timing.callback_retry_unit_s)
     CALLBACKS.labels(lane, "failed" if wait_s else "given_up").inc()
     await ctx.results.called(lane, array.id, acknowledged=False, calls=calls, due_at=done + int(wait_s * 1000) if wait_s else 0)
@@ -96,11 +100,38 @@ async def _post(array: StoredArray, body: bytes, ctx: Context) -> bool:
     return 200 <= status < 300
 
 
+_retrying: dict[tuple[str, Lane, str], asyncio.Task[None]] = {}  # by process, lane and endpoint
+
+
 async def retry_due(lane: Lane, ctx: Context) -> int:
-    """Call what is due, every endpoint for itself; how many arrays were taken. The loop of `ims work callbacks`."""
-    now = ctx.clock()
-    claimed: list[StoredArray] = []
-    for endpoint in await ctx.results.endpoints_due(lane, now):
-        claimed += await ctx.results.claim(lane, endpoint.key, now, now + CLAIM_MS, OPEN_CALLS)
-    await asyncio.gather(*(call(a, ctx.sealer.open(a.body, a.id, a.key_id), lane, ctx) for a in claimed))
-    return len(claimed)
+    """Begin what is due, every endpoint for itself; how many were begun. The loop of `ims work callbacks`.
+
+    Not waited for longer than SLOW_S: an endpoint that hangs would hold up the retries of all the others.
+    """
+    begun = []
+    for endpoint in await ctx.results.endpoints_due(lane, ctx.clock()):
+        key = (ctx.name, lane, endpoint.key)
+        if key not in _retrying:
+            begun.append(task := asyncio.create_task(_retry(lane, endpoint.key, ctx)))
+            _retrying[key] = task
+            task.add_done_callback(partial(_ended, key))
+    if begun:
+        await asyncio.wait(begun, timeout=SLOW_S)
+    return len(begun)
+
+
+async def _retry(lane: Lane, endpoint: str, ctx: Context) -> None:
+    """One endpoint's due calls, page by page."""
+    while True:
+        now = ctx.clock()
+        claimed = await ctx.results.claim(lane, endpoint, now, now + CLAIM_MS, OPEN_CALLS)
+        if not claimed:
+            return
+        await asyncio.gather(*(call(a, ctx.sealer.open(a.body, a.id, a.key_id), lane, ctx) for a in claimed))
+
+
+def _ended(key: tuple[str, Lane, str], task: asyncio.Task[None]) -> None:
+    """What was claimed and not called is due again when its claim is over."""
+    _retrying.pop(key, None)
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        log.warning("callbacks_wait", lane=key[1], error=type(exc).__name__)
