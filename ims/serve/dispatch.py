@@ -31,11 +31,13 @@ async def dispatch(settings: Settings, lanes: Sequence[Lane], urls: Mapping[str,
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
     running = Lanes(ctx, settings, lanes, {stage: sink(targets) for stage, targets in urls.items()})
+    await running.take()
     tasks = [asyncio.ensure_future(work) for work in running.work()]
     await stop.wait()
     await running.stop()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    running.release()
     await http.close()
     await close(ctx)

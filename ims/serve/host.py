@@ -74,7 +74,7 @@ class Host:
         for sig in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sig, self._stop.set)
         threading.Thread(target=self._die_with_parent, args=(loop,), daemon=True).start()
-        lanes = self._lanes() if self.plan.lanes else None
+        lanes = await self._lanes() if self.plan.lanes else None
         if lanes:
             self._task(tracer.run())
         gc.freeze()  # what start-up built stays: collections look only at what requests made
@@ -97,18 +97,21 @@ class Host:
         if lanes:
             with contextlib.suppress(Later):
                 await tracer.flush()
+            lanes.release()
         if self._gateway:
             await self._gateway.close()
         await close(self.ctx)
 
-    def _lanes(self) -> Lanes:
+    async def _lanes(self) -> Lanes:
         sinks = {stage: asgi_sink(framework_app(stage)) for stage in topics.STAGES}
         lanes = Lanes(self.ctx, self.settings, self.plan.lanes, sinks)
+        await lanes.take()
         for work in lanes.work():
             self._task(work)
         for name in workers.NAMES:
             for lease, (step, idle_s) in workers.steps(name, list(self.plan.lanes), self.ctx, self.settings.poll_idle_s).items():
-                self._task(workers.loop(lease, step, idle_s, self.ctx))
+                # Who has the lanes is the only one of its name, so a restart after kill -9 need not wait for its own old lease.
+                self._task(workers.loop(lease, step, idle_s, self.ctx, owner=self.name))
         return lanes
 
     def _application(self) -> ASGIApp:

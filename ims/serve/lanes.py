@@ -29,6 +29,7 @@ CHECKPOINT_S = 2.0
 TRIM_S = 30.0
 RETENTION_S = 3600.0  # on one machine nobody else fires `ims batch retention`
 _PAGE_PAUSE_S = 0.05
+TAKE_S = DRAIN_S + 5.0  # one that drains is gone by then; a start may take START_S (ims.serve.up)
 
 
 class Lanes:
@@ -39,7 +40,7 @@ class Lanes:
         self._settings = settings
         self._lanes = lanes
         self._store = store_of(ctx)
-        self._locks = [self._lock(lane) for lane in lanes]
+        self._locks: list[IO[str]] = []
         delivering = Delivering(settings.delivery_retry, settings.delivery_delay_s, settings.delivery_timeout_s)
         self.sources: list[Source] = []
         for lane in lanes:
@@ -51,14 +52,27 @@ class Lanes:
                     self.sources.append(source)
             self._store.bells.listen(lane, _tell(members))
 
-    def _lock(self, lane: Lane) -> IO[str]:
-        lock = open(self._settings.home / f"{lane}.dispatch.lock", "w")  # noqa: SIM115 - held as long as we live
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    async def take(self, wait_s: float = TAKE_S) -> None:
+        """Become the dispatcher of the lanes. Who had them may still be draining: it was orphaned by a kill -9, say."""
+        deadline = asyncio.get_running_loop().time() + wait_s
+        for lane in self._lanes:
+            lock = open(self._settings.home / f"{lane}.dispatch.lock", "w")  # noqa: SIM115, ASYNC230 - held as long as we live; opening takes no time
+            self._locks.append(lock)
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if asyncio.get_running_loop().time() > deadline:
+                        self.release()
+                        raise Misconfigured(f"lane {lane} of {self._settings.home} is being dispatched by another process") from None
+                await asyncio.sleep(0.1)
+
+    def release(self) -> None:
+        """Let another process have the lanes."""
+        for lock in self._locks:
             lock.close()
-            raise Misconfigured(f"lane {lane} of {self._settings.home} is being dispatched by another process") from None
-        return lock
+        self._locks.clear()
 
     def work(self) -> list[Awaitable[None]]:
         """Everything to run side by side."""
@@ -72,10 +86,8 @@ class Lanes:
         ]
 
     async def stop(self) -> None:
-        """Let what is open finish, store how far the groups are."""
+        """Let what is open finish, store how far the groups are. The lanes stay ours until `release`."""
         await asyncio.gather(*(source.stop(DRAIN_S) for source in self.sources))
-        for lock in self._locks:
-            lock.close()
 
     async def _commit(self) -> None:
         for source in self.sources:

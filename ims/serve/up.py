@@ -29,6 +29,7 @@ from ims.telemetry import log
 START_S = 30.0
 STOP_S = 30.0
 _RESTART_S = 0.5
+_LEASE_S = 30.0  # of a batch of reports that the simulator handed out
 
 
 class AlreadyUp(ImsError):
@@ -81,6 +82,7 @@ class Up:
         }
         self._stop = asyncio.Event()
         self._children = self._plan()
+        self._customers: list[dict[str, Any]] | None = None  # None: not announced yet
 
     def _plan(self) -> list[Child]:
         s, p = self.settings, self.ports
@@ -110,7 +112,7 @@ class Up:
             secret = self.home / "simulator.secret"
             secret.touch(0o600)
             secret.write_text(s.simulator_secret)
-            simulator += ["--secret-file", str(secret)]
+            simulator += ["--secret-file", str(secret), "--lease-s", str(_LEASE_S * s.simulator_magic_scale), "--with-parent"]
             children.append(Child("simulator", simulator, env, f"{simulator_url}/v1/stats"))
         for name in ("fast", "slow", "intake-bulk", "edge"):
             port = p.get(name, 0)
@@ -129,9 +131,9 @@ class Up:
                 registry = CollectorRegistry()
                 MultiProcessCollector(registry, path=str(self.home / "metrics"))  # type: ignore[no-untyped-call]
                 start_http_server(self.ports["metrics"], "127.0.0.1", registry)
-                facts = self._facts(customers)
-                self._write(facts)
-                announce(facts)
+                self._customers = customers
+                self._write()
+                announce(self._facts(customers))
                 await self._stop.wait()
         finally:
             self._stop.set()
@@ -145,6 +147,8 @@ class Up:
             started = time.monotonic()
             child.process = await asyncio.create_subprocess_exec(*child.command, env=child.env, stdin=asyncio.subprocess.PIPE)
             child.starts += 1
+            if self._customers is not None:
+                self._write()  # up.json names living processes
             status = await child.process.wait()
             if self._stop.is_set():
                 return
@@ -176,7 +180,8 @@ class Up:
             "customers": customers,
         }
 
-    def _write(self, facts: dict[str, Any]) -> None:
+    def _write(self) -> None:
+        facts = self._facts(self._customers or [])
         draft = self.home / "up.json.tmp"
         draft.touch(0o600)
         draft.write_text(json.dumps(facts, ensure_ascii=False, indent=2))

@@ -47,14 +47,14 @@ def _bound(function: Callable[..., Awaitable[int]], *args: object) -> Step:
     return lambda: function(*args)
 
 
-async def loop(lease: str, step: Step, idle_s: float, ctx: Context) -> None:
+async def loop(lease: str, step: Step, idle_s: float, ctx: Context, *, owner: str = "") -> None:
     """Run a step for ever while the lease is ours. A fault is logged and tried again: the work itself is in the store."""
     renewed = float("-inf")
     while True:
         try:
             now = asyncio.get_running_loop().time()
             if now - renewed > _RENEW_S:
-                if not await ctx.shared.lease(lease, ctx.name, LEASE_S):
+                if not await ctx.shared.lease(lease, owner or ctx.name, LEASE_S):
                     await asyncio.sleep(LEASE_S / 6)
                     continue
                 renewed = now

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -217,9 +219,12 @@ def _now_ms() -> int:
 
 
 async def serve(settings: Settings, host: str, port: int) -> None:
-    """Listen until SIGTERM; says where on the first line of standard output."""
+    """Listen until SIGTERM (`with_parent`: or the end of standard input); says where on the first line of standard output."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if settings.with_parent:  # before the journal is opened: who is late for its end must not lock the next one out
+        threading.Thread(target=_die_with_parent, args=(lambda: loop.call_soon_threadsafe(stop.set),), daemon=True).start()
     runner = web.AppRunner(create_app(settings), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -230,6 +235,13 @@ async def serve(settings: Settings, host: str, port: int) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+def _die_with_parent(end: Callable[[], object]) -> None:
+    while os.read(0, 1):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed: it ends anyway
+        end()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -24,6 +24,7 @@ class Settings:
     credential: str = field(default="", repr=False)  # what the authorization header must be; empty: anything
     lease_s: float = 30.0  # how long a polled batch may stay unacknowledged
     journal: Path | None = None
+    with_parent: bool = False  # whoever started it holds the other end of its standard input
 
 
 def parsed(argv: Sequence[str] | None) -> tuple[Settings, str, int]:
@@ -40,6 +41,7 @@ def parsed(argv: Sequence[str] | None) -> tuple[Settings, str, int]:
     parser.add_argument("--magic-scale", type=float, default=1.0, help="factor for the seconds of magic numbers and faults")
     parser.add_argument("--lease-s", type=float, default=30.0, help="after so long an unacknowledged batch comes again")
     parser.add_argument("--secret-file", type=Path, help="holds the secret that signs posted reports")
+    parser.add_argument("--with-parent", action="store_true", help="ends when its standard input does: with who started it, on kill -9 too")
     args = parser.parse_args(argv)
     reports = {"fast": args.reports_fast, "bulk": args.reports_bulk}
     if "webhook" in reports.values() and not args.receipt_url:
@@ -58,5 +60,6 @@ def parsed(argv: Sequence[str] | None) -> tuple[Settings, str, int]:
         secret=secret,
         lease_s=args.lease_s,
         journal=args.journal,
+        with_parent=args.with_parent,
     )
     return settings, args.host, args.port
