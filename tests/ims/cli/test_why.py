@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.report.deadlines import emit_due
+from ims import topics
 from ims.cli.explain import NotFound, explain
 from ims.cli.story import story
 from ims.lanes import Lane
@@ -132,8 +133,8 @@ async def test_an_unknown_that_became_known_shows_both_results(street: Street) -
 
 async def test_dead_letters_of_its_birth_are_shown(street: Street) -> None:
     await street.accept("m1")
-    attributes = {"id": "e1", "subject": (await why(street))["accepted"]["birth"], "imstopic": "RESULT-REALTIME"}
-    letter = DeadLetter(Record("RESULT-REALTIME", attributes, b"x"), "store", "500", "KeyError", street.house.now)
+    attributes = {"id": "e1", "subject": (await why(street))["accepted"]["birth"], "imstopic": topics.result(Lane.REALTIME)}
+    letter = DeadLetter(Record(topics.result(Lane.REALTIME), attributes, b"x"), "store", "500", "KeyError", street.house.now)
     await street.house.store.commit(Lane.REALTIME, Change(dead=[letter]))
     facts = await why(street)
     assert [(d["stage"], d["error"]) for d in facts["dead"]] == [("store", "KeyError")]
