@@ -30,6 +30,7 @@ class Folding:
     steps: list[Step] | None  # None: not looked up, since nothing here can start a step
     notes: list[str] = field(default_factory=list)  # names of transitions that are not the usual one
     changed: bool = False
+    _told: list[tuple[Member, Told]] | None = None
 
     def note(self, name: str) -> None:
         self.notes.append(name)
@@ -161,9 +162,11 @@ class Folding:
     # --- what is to be emitted because of this event, now or again
 
     def told(self) -> list[tuple[Member, Told]]:
-        """Results that this event brought about, by position."""
-        members = sorted(self.dispatch.members.values(), key=lambda m: m.pos)
-        return [(m, t) for m in members for t in m.told if t.cause == self.cause]
+        """Results that this event brought about, by position. Asked for once everything is folded."""
+        if self._told is None:
+            members = sorted(self.dispatch.members.values(), key=lambda m: m.pos)
+            self._told = [(m, t) for m in members for t in m.told if t.cause == self.cause]
+        return self._told
 
     def stepped(self) -> list[Member]:
         """Members that this event handed to the next attempt, by position."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ims.protocol.events import DeliveryReport
 from ims.topics import SendType
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One member of a call."""
 
     ref: str  # ours; comes back in the delivery report
@@ -41,8 +40,7 @@ class OutgoingCall:
         return f"<OutgoingCall {self.key} {self.send_type} of {len(self.members)}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the provider said about one member, in the order of the call."""
 
     status: str  # accepted, failed, unknown

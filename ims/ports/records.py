@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ims.lanes import Lane
 from ims.ports.dispatch import Dispatch
@@ -12,8 +12,7 @@ from ims.protocol.envelope import Record
 from ims.protocol.events import AuditRecorded, MessageAccepted, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """The acceptance of one message: the key that decides, the digest of its content, where it will live."""
 
     key: bytes  # 16 bytes, of (service key, message_id)
@@ -48,9 +47,8 @@ class Birth:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One message as it settled."""
+class HistoryRow(NamedTuple):
+    """One message as it settled: the columns of its row in their order, and the result that it replaces."""
 
     birth: str
     pos: int
@@ -60,7 +58,6 @@ class HistoryRow:
     campaign_id: str
     report_type: str
     result: str
-    previous: str
     report_code: str
     provider: str
     provider_code: str
@@ -74,6 +71,7 @@ class HistoryRow:
     sent_at: int
     response_at: int
     report_at: int
+    previous: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from ims.lanes import LANE_OF_LETTER, TRAITS, Lane
 
@@ -21,6 +21,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u, so n
 _VALUE = {c: i for i, c in enumerate(_ALPHABET)}
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _DAY_MS = 86_400_000
+_SHIFTS = range(120, -1, -10)  # 13 pairs hold 128 bits
 MAX_POSITIONS = len(_PAIRS)
 MAX_ATTEMPTS = 6  # the first and four fallback steps fit with room
 
@@ -65,12 +66,11 @@ def day_in(id_: str) -> int:
 
 def derived(cause: str, step: str, part: int | str = 0) -> str:
     """The id of what a cause brings about: the same every time it is computed."""
-    digest = blake2b(f"{cause}|{step}|{part}".encode(), digest_size=16).digest()
-    return _base32(int.from_bytes(digest, "big"), 26)
+    n = int.from_bytes(blake2b(f"{cause}|{step}|{part}".encode(), digest_size=16).digest(), "big")
+    return "".join([_PAIRS[n >> shift & 1023] for shift in _SHIFTS])
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A parsed and verified ref."""
 
     birth: str
@@ -101,14 +101,17 @@ class Tracker:
 
     def parse(self, ref: str) -> Ref:
         """A ref taken apart. ValueError when it is malformed or its tag is forged."""
-        if len(ref) != 27 or not ref.isascii():  # compare_digest refuses other strings with a TypeError
-            raise ValueError("not a ref")
-        birth, pair = ref[:16], ref[16:18]
-        try:
-            position, attempt = _number(pair), _VALUE[ref[26]]
-            lane_of(birth)
-        except KeyError as exc:
-            raise ValueError("not a ref") from exc
-        if not hmac.compare_digest(self._tag(birth, pair), ref[18:26]):
+        parsed = taken_apart(ref)
+        if not hmac.compare_digest(self._tag(parsed.birth, ref[16:18]), ref[18:26]):
             raise ValueError("the tag does not fit")
-        return Ref(birth, position, attempt)
+        return parsed
+
+
+def taken_apart(ref: str) -> Ref:
+    """A ref whose tag was checked when it was taken in. ValueError when it is malformed."""
+    if len(ref) != 27 or not ref.isascii() or ref[0] not in LANE_OF_LETTER:
+        raise ValueError("not a ref")
+    try:
+        return Ref(ref[:16], _VALUE[ref[16]] * 32 + _VALUE[ref[17]], _VALUE[ref[26]])
+    except KeyError as exc:
+        raise ValueError("not a ref") from exc

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ims.ports.dispatch import HELD, RECEIVED, SENT, Dispatch, Told
@@ -13,8 +15,7 @@ from ims.protocol.ids import derived
 _SEOUL = ZoneInfo("Asia/Seoul")
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """Whose result it is."""
 
     service_key: str
@@ -34,6 +35,7 @@ class State:
     result: str
 
 
+@lru_cache(maxsize=4_096)  # reports of one batch share their milliseconds
 def iso(at_ms: int) -> str:
     """A time as people in Korea read it, with its offset; empty for 0."""
     return datetime.fromtimestamp(at_ms / 1000, _SEOUL).isoformat(timespec="milliseconds") if at_ms else ""

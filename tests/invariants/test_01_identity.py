@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from functions.receipt.take import Taker
 from ims.lanes import Lane
 from ims.protocol.ids import Tracker, day_in, day_of, lane_of, new_birth
 
@@ -40,6 +41,6 @@ async def test_a_forged_report_changes_nothing(street):
     await street.house.pump()
     ref = street.provider.refs[0]
     forged = ref[:18] + ("1" if ref[18] != "1" else "2") + ref[19:]
-    await street.report(street.about(forged))
+    await Taker(street.house.ctx).take("scripted", [street.about(forged)])
     await street.house.pump()
     assert await street.results() == {}

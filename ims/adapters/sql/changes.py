@@ -174,7 +174,7 @@ def _write_history(conn: Connection, rows: Sequence[HistoryRow]) -> None:
             if r.number > number:
                 (later if number else fresh).append(r)
                 stored[r.pos] = r.number
-    _new_history.many(conn, [tuple(getattr(r, c) for c in HISTORY_COLUMNS) for r in fresh])
+    _new_history.many(conn, [r[:-1] for r in fresh])
     _change_history.many(
         conn,
         [(*(getattr(r, c) for c in _LATER_COLUMNS), r.birth, r.pos) for r in later],
