@@ -6,7 +6,6 @@ Pure decisions on a dispatch row. Who performs them writes the row by compare-an
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ims.ports.dispatch import Call, CallOutcome, CallStatus, Dispatch, Refused
@@ -16,14 +15,6 @@ from ims.topics import SendType
 
 FIXED_AT_A_TIME = 10  # invariant 3: calls of one event that are open at once, which a crash may leave unknown
 LEASE_MARGIN_MS = 5_000  # invariant 4: a lease is the provider's time-out and this
-
-
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """What a call's deadlines are made of, milliseconds."""
-
-    report_deadline_ms: int
-    step_after_ms: int  # 0: the next fallback step has no limit of its own
 
 
 class Next(StrEnum):
@@ -71,7 +62,9 @@ def drop(d: Dispatch, call: Call, refusals: Mapping[int, tuple[str, str]]) -> bo
     return True
 
 
-def cut(d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provider: str, abilities: Abilities) -> int:
+def cut(
+    d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provider: str, abilities: Abilities, *, step_due: int = 0
+) -> int:
     """Put members into new calls, in order, members of different groups never into one; how many wait for a later round.
 
     A group is what the provider can take in one call: members with one text, where it takes one text a call.
@@ -82,7 +75,7 @@ def cut(d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provi
     for members in now:
         index = len(d.calls)
         key = derived(d.birth, f"call-{d.attempt}", index)
-        d.calls.append(Call(key=key, provider=provider, send_type=send_type, members=members))
+        d.calls.append(Call(key=key, provider=provider, send_type=send_type, members=members, step_due=step_due))
         for pos in members:
             d.member(pos).call = index
     return sum(map(len, later))
@@ -100,21 +93,15 @@ def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int) -> Next:
     return Next.ASK if abilities.can_ask else Next.GIVE_UP
 
 
-def claim(call: Call, owner: str, abilities: Abilities, policy: CallPolicy, now: int) -> None:
-    """Take or renew the lease; the first claim starts the call's deadlines.
-
-    A step's limit runs from the first try on, whatever comes of it; a report can only be late for a call that may have
-    been sent.
-    """
-    if not call.tries and policy.step_after_ms:
-        call.step_due = now + policy.step_after_ms
+def claim(call: Call, owner: str, abilities: Abilities, report_deadline_ms: int, now: int) -> None:
+    """Take or renew the lease. A report can only be late for a call that may have been sent: its deadline starts here."""
     call.status = CallStatus.TRYING
     call.owner = owner
     call.lease_until = now + int(abilities.timeout_s * 1000) + LEASE_MARGIN_MS
     call.tries += 1
     if not call.first_at:
         call.first_at = now
-        call.report_due = now + policy.report_deadline_ms
+        call.report_due = now + report_deadline_ms
 
 
 def finish(call: Call, answers: Sequence[Answer], now: int) -> None:

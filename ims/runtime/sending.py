@@ -20,7 +20,7 @@ from ims.protocol.envelope import Emit, Event
 from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinished, SendRequested
 from ims.protocol.ids import derived
 from ims.rules import calls
-from ims.rules.calls import CallPolicy, Next
+from ims.rules.calls import Next
 from ims.runtime.context import Context
 from ims.runtime.stage import CONFLICT_TRIES, Decision, commit
 from ims.telemetry import CLAIMS, HELD, SENT
@@ -80,10 +80,15 @@ class _Work:
     def breaker(self) -> str:
         return f"{self.provider.name}/{self.provider.account}"
 
-    def policy(self) -> CallPolicy:
+    @property
+    def report_deadline_ms(self) -> int:
+        return int(self.ctx.timing.report_deadline_s[self.request.send_type] * 1000)
+
+    @property
+    def step_after_ms(self) -> int:
+        """How long this step may stay without an outcome; 0: without a limit."""
         steps, index = self.request.shared.fallback, self.request.attempt - 1
-        after_s = steps[index].after_s if index < len(steps) else 0
-        return CallPolicy(int(self.ctx.timing.report_deadline_s[self.request.send_type] * 1000), after_s * 1000)
+        return steps[index].after_s * 1000 if index < len(steps) else 0
 
     def rest(self, index: int, mark: Mark | None, opens_at: int) -> _Tried:
         """What is not tried because the provider is left alone until then."""
@@ -132,8 +137,9 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
 async def _fix(work: _Work) -> _Fixed:
     """Decide who is refused and who stands in which call, and claim new calls: one synced compare-and-set.
 
-    While the provider is known to be away nobody is put into a call, and what stands in one that was surely not sent is
-    looked at again before it is made: so an opt-out, a stop and the night reach everything that has not left the house.
+    While the provider is known to be away nobody is put into a call (unless a next step waits for it: its time runs), and
+    what stands in one that was surely not sent is looked at again before it is made: so an opt-out, a stop and the night
+    reach everything that has not left the house.
     """
     ctx, request, abilities = work.ctx, work.request, work.provider.abilities
     positions = [r.pos for r in request.rows]
@@ -150,9 +156,11 @@ async def _fix(work: _Work) -> _Fixed:
             free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals]
             if free and opens_at is None:
                 opens_at = ctx.breakers.closed_at(work.breaker, now)
-            if not opens_at:
-                left = calls.cut(d, _groups(free, one_text=abilities.one_text), request.send_type, work.provider.name, abilities)
-            changed = bool(refusals) or not opens_at
+            if not opens_at or work.step_after_ms:
+                groups = _groups(free, one_text=abilities.one_text)
+                step_due = now + work.step_after_ms if work.step_after_ms else 0
+                left = calls.cut(d, groups, request.send_type, work.provider.name, abilities, step_due=step_due)
+            changed = bool(refusals) or not opens_at or bool(work.step_after_ms)
         ours: list[tuple[int, Next, bool]] = []
         for index, call in enumerate(d.calls):
             if call.status == CallStatus.DONE or not calls.concerns(call, wanted):
@@ -161,7 +169,8 @@ async def _fix(work: _Work) -> _Fixed:
             if what is Next.BUSY:
                 CLAIMS.labels(work.event.lane, "busy").inc()
                 raise Unavailable("another copy is at this call")
-            if what is Next.MAKE and call.members[0] not in fresh:
+            unmade = what is Next.MAKE or (what is Next.LATE and not call.tries)
+            if unmade and call.members[0] not in fresh:
                 refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in set(call.members)], ctx)
                 changed |= calls.drop(d, call, refusals)
                 if call.status == CallStatus.DONE:
@@ -170,7 +179,7 @@ async def _fix(work: _Work) -> _Fixed:
                 opens_at = ctx.breakers.closed_at(work.breaker, now)
             claimed = what is Next.MAKE and not opens_at
             if claimed:
-                calls.claim(call, ctx.name, abilities, work.policy(), now)
+                calls.claim(call, ctx.name, abilities, work.report_deadline_ms, now)
                 changed = True
             ours.append((index, what, claimed))
         try:
@@ -224,7 +233,7 @@ async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[i
             for status in {a.status for a in answers}:
                 SENT.labels(provider.name, work.event.lane, status).inc(sum(a.status == status for a in answers))
             return _Tried(index, _finished(answers, ctx))
-        ctx.breakers.failed(work.breaker, ctx.clock())
+        ctx.breakers.failed(work.breaker, ctx.clock(), first_ms=int(ctx.timing.park_s * 1000))
         pause = max(error.retry_after_s or 0.0, 0.2 * 2**attempt * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
         if attempt == ctx.timing.provider_tries - 1 or pause > _PAUSE_S:
             return _Tried(index, mark, max(pause, ctx.timing.park_s), error.code)
@@ -277,7 +286,7 @@ async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None)
             case Next.GIVE_UP:
                 calls.finish(call, [Answer("unknown", results.NO_ANSWER)] * len(call.members), now)
             case _:
-                calls.claim(call, ctx.name, abilities, work.policy(), now)
+                calls.claim(call, ctx.name, abilities, work.report_deadline_ms, now)
         try:
             await work.write(d, durable=True)
         except Conflict:
