@@ -65,7 +65,7 @@ class Bells:
             topics: set[str] = set()
             while True:
                 try:
-                    topics.update(sock.recv(4096).decode().split(","))
+                    topics.update(sock.recv(65_536).decode().split(","))
                 except BlockingIOError:
                     break
             heard(topics)

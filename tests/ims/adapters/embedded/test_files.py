@@ -1,0 +1,117 @@
+"""A lane file: group commit, jobs that fail alone, files that cannot be written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+
+import pytest
+from sqlalchemy import Connection
+
+from ims.adapters.embedded.bell import Bells
+from ims.adapters.embedded.files import LaneFile
+from ims.errors import Conflict, Unavailable
+from ims.lanes import Lane
+
+
+def create(conn: Connection) -> None:
+    conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)")
+
+
+def put(n: int):
+    return lambda conn: conn.exec_driver_sql("INSERT INTO t VALUES (?)", (n,))
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = LaneFile(tmp_path / "lane.db", create)
+    yield made
+    made.close()
+
+
+async def numbers(file):
+    return await file.read(lambda conn: [r[0] for r in conn.exec_driver_sql("SELECT n FROM t ORDER BY n")])
+
+
+async def test_jobs_share_a_commit_and_one_that_fails_fails_alone(file):
+    await file.write(put(0), durable=True)
+    before = file.syncs
+
+    def bad(conn):
+        put(99)(conn)
+        raise Conflict("moved on")
+
+    jobs = [file.write(put(n), durable=True) for n in range(1, 30)] + [file.write(bad, durable=True)]
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(o) for o in outcomes if isinstance(o, Exception)] == [Conflict]
+    assert await numbers(file) == list(range(30)), "the failed job left nothing behind"
+    assert file.syncs - before < 10, "thirty durable jobs, few syncs"
+
+
+async def test_a_write_that_need_not_be_durable_waits_for_no_disk(file):
+    await file.write(put(1), durable=True)
+    before = file.syncs
+    await file.write(put(2))
+    assert file.syncs == before
+
+
+async def test_committed_writes_survive_a_process_that_never_closed(file, tmp_path):
+    await file.write(put(7))
+    other = sqlite3.connect(tmp_path / "lane.db")
+    assert other.execute("SELECT n FROM t").fetchall() == [(7,)]
+    other.close()
+
+
+async def test_two_files_on_one_path_take_turns(file, tmp_path):
+    """Two processes, in effect: each has its own threads and connections."""
+    other = LaneFile(tmp_path / "lane.db", create)
+    await asyncio.gather(*(f.write(put(n), durable=True) for n, f in enumerate([file, other] * 25)))
+    assert len(await numbers(file)) == 50
+    other.close()
+
+
+async def test_a_file_that_cannot_be_made_is_unavailable(tmp_path):
+    file = LaneFile(tmp_path / "nowhere" / "lane.db", create)
+    with pytest.raises(Unavailable):
+        await file.write(put(1))
+    with pytest.raises(Unavailable):
+        await file.write(put(1))
+    file.close()
+
+
+async def test_a_closed_file_says_so(file):
+    await file.write(put(1))
+    file.close()
+    with pytest.raises(Unavailable):
+        await file.write(put(2))
+
+
+async def test_a_large_log_is_folded_back(file, monkeypatch, tmp_path):
+    monkeypatch.setattr("ims.adapters.embedded.files.WAL_RESTART_BYTES", 2_000_000)
+
+    def much(conn):
+        conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS b (x BLOB)")
+        for _ in range(400):
+            conn.exec_driver_sql("INSERT INTO b VALUES (?)", (os.urandom(8_000),))
+
+    await file.write(much)
+    assert (tmp_path / "lane.db-wal").stat().st_size > 2_000_000
+    await file.checkpoint()
+    assert (tmp_path / "lane.db-wal").stat().st_size == 0
+
+
+async def test_rings_reach_the_listener_and_those_that_do_not_fit_come_later(tmp_path):
+    ringing, listening = Bells(tmp_path), Bells(tmp_path)
+    heard: set[str] = set()
+    ringing.ring(Lane.AD, {"nobody listens"})
+    listening.listen(Lane.AD, heard.update)
+    for n in range(2_000):
+        ringing.ring(Lane.AD, {f"topic-{n}"})
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if len(heard) == 2_000:
+            break
+    assert heard == {f"topic-{n}" for n in range(2_000)}
+    ringing.close()
+    listening.close()
