@@ -81,7 +81,7 @@ def test_no_type_is_ignored_without_saying_which() -> None:
 
 
 def test_no_path_of_a_machine_and_no_address_of_a_registry() -> None:
-    machine = re.compile(r"(?:^|[^\w./-])/(?:work|farm|root|home)/", re.MULTILINE)
+    machine = re.compile(r"(?:^|[^\w./-])/(?:work|farm|root)/", re.MULTILINE)
     registry = re.compile(r"https?://[\w.-]*(?:pypi|npmjs|registry|goproxy|maven|crates)[\w.-]*", re.IGNORECASE)
     found = []
     for path in tracked():
