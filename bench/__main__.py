@@ -1,0 +1,105 @@
+"""`python -m bench SCENARIO|all|table`: runs scenarios, writes results files and pictures. Exit code 1: the books do not agree."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench import plots, results
+from bench.children import ROOT
+from bench.machine import commit, machine, versions
+from bench.rig import Rig, folder, rig
+from bench.scenario import STUB, Bench, Scenario
+from bench.scenarios import SCENARIOS
+from bench.table import table
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("scenario", choices=[*SCENARIOS, "all", "table"])
+    parser.add_argument("--short", action="store_true", help="small: for correctness only, its times mean nothing")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--preload", type=int, help="settled messages in the home beforehand")
+    parser.add_argument("--profile", action="store_true", help="py-spy on every process; writes <scenario>.profile.txt and no figures")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the scenario (JSON value)")
+    return parser.parse_args(given)
+
+
+def settings_of(scenario: Scenario, args: argparse.Namespace) -> dict[str, Any]:
+    """The form's settings with what was asked for on top. Ends the program for a name that the scenario does not have."""
+    settings = dict(scenario.short if args.short else scenario.full)
+    if args.preload is not None and "preload" in settings:
+        settings["preload"] = args.preload
+    for entry in args.set:
+        name, _, value = entry.partition("=")
+        if name not in settings:
+            sys.exit(f"{scenario.name} has no setting {name!r}: {', '.join(settings)}")
+        settings[name] = json.loads(value)
+    return settings
+
+
+async def run(scenario: Scenario, args: argparse.Namespace, place: dict[str, Any], shared: Rig | None) -> bool:
+    """One scenario; whether its books agree."""
+    bench = Bench(settings_of(scenario, args), f"{scenario.name}/{args.seed}", args.profile, shared)
+    try:
+        async with asyncio.timeout(bench.settings["limit_s"] * 1.5 if args.short else scenario.limit_s):
+            outcome = await scenario.run(bench)
+    except Exception:  # the other scenarios still run
+        print(f"{scenario.name}: did not end (seed {args.seed})\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        return False
+    header = results.Header(
+        scenario.name, "short" if args.short else "full", scenario.method, bench.settings, args.seed, place, versions(), commit()
+    )
+    args.out.mkdir(parents=True, exist_ok=True)
+    if bench.profiled:
+        text = "\n\n".join(f"=== {scenario.name}, {name}\n\n{found}" for name, found in bench.profiled.items())
+        (args.out / f"{scenario.name}.profile.txt").write_text(text + "\n")
+        header = replace(header, form="profiled")
+        path = results.write(args.out / "profiled", header, outcome)
+    else:
+        path = results.write(args.out, header, outcome)
+        if not args.short and not plots.draw(path.with_suffix(".png"), scenario.name, outcome.series):
+            print("no picture: matplotlib is not installed (requirements-bench.lock)", file=sys.stderr)
+    print(results.said(json.loads(path.read_text())), flush=True)
+    return outcome.agree
+
+
+async def run_all(names: list[str], args: argparse.Namespace) -> bool:
+    """Scenarios one after the other; in the short form those that can share a home do."""
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, asyncio.current_task().cancel)  # type: ignore[union-attr]
+    async with contextlib.AsyncExitStack() as stack:
+        path = await stack.enter_async_context(folder())
+        place = machine(path)
+        shared = None
+        if args.short and any(SCENARIOS[name].shares for name in names):
+            shared = await stack.enter_async_context(rig(**STUB))
+        agree = [await run(SCENARIOS[name], args, place, shared if SCENARIOS[name].shares else None) for name in names]
+    return all(agree)
+
+
+def main() -> int:
+    """The command."""
+    args = arguments(sys.argv[1:])
+    if args.scenario == "table":
+        print(table(args.out))
+        return 0
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    names = list(SCENARIOS) if args.scenario == "all" else [args.scenario]
+    return 0 if asyncio.run(run_all(names, args)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What a scenario found, as a file: method, machine, versions, commit, figures, distributions, books, series."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.far_end import Books
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that is compared with what the project promises. `reach`: for now; `goal`: what we go on to."""
+
+    name: str
+    value: float
+    unit: str
+    reach: float | None = None
+    goal: float | None = None
+    lower_is_better: bool = False
+
+    @property
+    def reached(self) -> str:
+        """Which of the two it meets."""
+        for name in ("goal", "reach"):
+            wanted = getattr(self, name)
+            if wanted is not None and (self.value <= wanted if self.lower_is_better else self.value >= wanted):
+                return name
+        return "" if self.reach is None else "missed"
+
+
+@dataclass
+class Outcome:
+    """One run of one scenario."""
+
+    figures: list[Figure] = field(default_factory=list)
+    distributions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    books: dict[str, Books] = field(default_factory=dict)
+    checks: dict[str, bool] = field(default_factory=dict)  # what else must hold
+    details: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the part of the scenario that they belong to
+
+    @property
+    def agree(self) -> bool:
+        """Nothing lost, nothing doubled."""
+        return all(books.agree for books in self.books.values()) and all(self.checks.values())
+
+
+@dataclass(frozen=True)
+class Header:
+    """How it came about."""
+
+    scenario: str
+    form: str
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commit: dict[str, Any]
+
+
+def write(out: Path, header: Header, outcome: Outcome) -> Path:
+    """The results file."""
+    out.mkdir(parents=True, exist_ok=True)
+    document = {
+        **asdict(header),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "agree": outcome.agree,
+        "figures": [{**asdict(f), "reached": f.reached} for f in outcome.figures],
+        "distributions": outcome.distributions,
+        "books": {name: books.as_dict() for name, books in outcome.books.items()},
+        "checks": outcome.checks,
+        "details": outcome.details,
+        "series": outcome.series,
+    }
+    path = out / f"{header.scenario}.json"
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    path.write_text(_joined(text) + "\n")
+    return path
+
+
+def _joined(text: str) -> str:
+    """Lists of numbers on one line: a series is looked at in its plot."""
+    lines: list[str] = []
+    inside: list[str] | None = None
+    for line in text.splitlines():
+        stripped = line.strip()
+        if inside is not None:
+            inside.append(stripped)
+            if stripped.startswith("]"):
+                lines.append(" ".join(inside))
+                inside = None
+            elif not stripped.rstrip(",").replace(".", "").replace("-", "").isdigit():
+                lines += inside
+                inside = None
+        elif stripped.endswith("["):
+            inside = [line]
+        else:
+            lines.append(line)
+    return "\n".join(lines + (inside or []))
+
+
+def load(out: Path) -> list[dict[str, Any]]:
+    """All results files of a folder."""
+    return [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+
+
+def said(document: dict[str, Any]) -> str:
+    """A run for a person, in a few lines."""
+    lines = [f"{document['scenario']} ({document['form']}): the books {'agree' if document['agree'] else 'DO NOT AGREE'}"]
+    for f in document["figures"]:
+        bounds = ", ".join(f"{name} {f[name]:g}" for name in ("reach", "goal") if f[name] is not None)
+        lines.append(f"  {f['name']:46} {f['value']:>12,.2f} {f['unit']:14} {f['reached']:7} {f'({bounds})' if bounds else ''}")
+    for name, d in document["distributions"].items():
+        lines.append(f"  {name:46} p50 {d['p50']:g}  p90 {d['p90']:g}  p99 {d['p99']:g}  max {d['max']:g} {d['unit']} (n={d['count']})")
+    for name, books in document["books"].items():
+        if not books["agree"]:
+            lines.append(f"  books {name}: {books}")
+    lines += [f"  not so: {what}" for what, holds in document["checks"].items() if not holds]
+    return "\n".join(lines)

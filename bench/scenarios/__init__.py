@@ -1,0 +1,8 @@
+"""The scenarios by name, in the order in which `all` runs them."""
+
+from bench.scenario import Scenario
+from bench.scenarios import auth, backlog, cold_start, history, memory, sending
+
+SCENARIOS: dict[str, Scenario] = {
+    s.name: s for s in (*sending.SCENARIOS, *auth.SCENARIOS, memory.SCENARIO, backlog.SCENARIO, cold_start.SCENARIO, history.SCENARIO)
+}
