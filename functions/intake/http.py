@@ -26,6 +26,7 @@ from functions.intake.validate import Many, RowError, read_many, read_single
 from ims.codes import CODES, SUCCESS
 from ims.errors import Later, Rejected
 from ims.ports.registry import ServiceKey
+from ims.telemetry import REFUSED
 from ims.topics import Channel
 
 _log = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ async def _accept_all(ctx: IntakePorts, key: ServiceKey, many: Many, trace: str)
         if part.rows:
             errors = sorted([*errors, *await ctx.accept_rows(key.kind, many, part, trace)], key=lambda error: error.index)
         rejected += len(errors)
+        for error in errors:
+            REFUSED.labels(error.code).inc()
         listed += errors[: LISTED_ROW_ERRORS - len(listed)]
         await asyncio.sleep(0)  # other requests get their turn even when every row of a slice was bad
     return rejected, listed
@@ -179,6 +182,7 @@ def _success(data: Any) -> Response:
 
 def _failure(exc: Rejected, english: bool) -> Response:
     code = CODES[exc.code]
+    REFUSED.labels(code.code).inc()
     if isinstance(exc, Rejections):
         errors = [{"field": f.field, "code": f.code, "message": f.message(english)} for f in exc.errors]
         body: dict[str, Any] = {"code": code.code, "message": exc.errors[0].message(english), "errors": errors}

@@ -189,6 +189,7 @@ async def _fix(work: _Work) -> _Fixed:
             if attempt == CONFLICT_TRIES - 1:
                 raise
             continue
+        CLAIMS.labels(work.event.lane, Next.MAKE.value).inc(sum(claimed for _, _, claimed in ours))
         return _Fixed(d, ours, bool(left), opens_at or 0)
     raise AssertionError("unreachable")
 
