@@ -99,4 +99,9 @@ def _home_keyring(home: Path) -> Keyring:
             pass
         finally:
             draft.unlink()
+        folder = os.open(home, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name too: without the keys nothing that is ever accepted could be read again
+        finally:
+            os.close(folder)
     return Keyring.parse(path.read_text())

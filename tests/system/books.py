@@ -78,7 +78,12 @@ class Books:
     def bulk(self, rows: int, until: float, *, key: str = "mass", insist: bool = True, customer: int = 0, url: str | None = None) -> Answer:
         """A campaign of so many rows."""
         part = [(new_id("b"), new_number()) for _ in range(rows)]
-        body = {"campaign_id": new_id("c"), "message_type": "SMS", "callback": self.home.customers[customer].callback, "message": "안내 #{n}"}
+        body = {
+            "campaign_id": new_id("c"),
+            "message_type": "SMS",
+            "callback": self.home.customers[customer].callback,
+            "message": "안내 #{n}",
+        }
         body["receiver_list"] = [{"message_id": id_, "phone_number": number, "mapping": {"n": number[-4:]}} for id_, number in part]
         body["callback_url"] = url or self.server.url(self.path)
         return self._ask(part, lambda: self.home.post("mt/sendMessages", body, key=key, customer=customer), until, insist=insist)
