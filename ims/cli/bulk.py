@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ims.cli.progress import Settling
 
 _LOOK_S = 0.5
-_STILL_S = 30.0  # a campaign in which nothing has moved for so long is left to itself
+_STILL_S = 60.0  # nothing moved for so long: left to itself. Longer than a provider's lease (30 s) on reports that died with their poller
 _NOT_SENT = "1400"  # rows that cannot even be put into a request
 
 
