@@ -12,25 +12,23 @@ import functions_framework.aio
 from cloudevents.http import CloudEvent
 
 from ims.ports.dispatch import Call
-from ims.ports.providers import Outgoing, OutgoingCall
+from ims.ports.providers import OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
+from ims.runtime.composing import KEY_TTL_S, common_refusals, members
 from ims.runtime.context import Context
-from ims.runtime.sending import Sending, common_refusals, send
+from ims.runtime.sending import Sending, send
 from ims.runtime.stage import Decision, run
 
 
 def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Context) -> OutgoingCall:
     """The call in the provider port's words; texts stay unrendered. The agency's own fallback is never asked for."""
     shared = request.shared
-    members = [
-        Outgoing(ctx.tracker.ref(request.birth, r.pos, request.attempt), r.to, r.text or shared.text or "", r.mapping) for r in rows
-    ]
     return OutgoingCall(
         key=call.key,
-        key_ttl_s=86_400,
+        key_ttl_s=KEY_TTL_S,
         send_type=call.send_type,
-        members=members,
+        members=members(request, rows, ctx),
         title=shared.title,
         sender_key=shared.sender_key,
         template_code=shared.template_code,

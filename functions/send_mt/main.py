@@ -14,12 +14,13 @@ from cloudevents.http import CloudEvent
 from ims import results
 from ims.lanes import Lane
 from ims.ports.dispatch import REJECTED, Call
-from ims.ports.providers import Outgoing, OutgoingCall
+from ims.ports.providers import OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
 from ims.rules.night import ad_window_closed
+from ims.runtime.composing import KEY_TTL_S, common_refusals, members
 from ims.runtime.context import Context
-from ims.runtime.sending import Refusals, Sending, common_refusals, send
+from ims.runtime.sending import Refusals, Sending, send
 from ims.runtime.stage import Decision, run
 
 
@@ -33,14 +34,11 @@ async def check(event: Event, request: SendRequested, rows: Sequence[Row], ctx: 
 def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Context) -> OutgoingCall:
     """The call in the provider port's words; texts stay unrendered."""
     shared = request.shared
-    members = [
-        Outgoing(ctx.tracker.ref(request.birth, r.pos, request.attempt), r.to, r.text or shared.text or "", r.mapping) for r in rows
-    ]
     return OutgoingCall(
         key=call.key,
-        key_ttl_s=86_400,
+        key_ttl_s=KEY_TTL_S,
         send_type=call.send_type,
-        members=members,
+        members=members(request, rows, ctx),
         callback=shared.callback,
         title=shared.title,
         message_type=shared.message_type,

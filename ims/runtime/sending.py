@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
-from ims.ports.dispatch import EXPIRED, FAILED, REJECTED, Call, CallStatus, Dispatch
+from ims.ports.dispatch import Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall, Provider
 from ims.ports.records import Change, HeldEvent
 from ims.protocol.envelope import Emit, Event
@@ -382,19 +382,3 @@ def outputs(event: Event, request: SendRequested, d: Dispatch, wanted: set[int])
         )
         out.append(Emit(report_topic, derived(call.key, "finished"), finished, event.subject, event.lane, event.channel))
     return out
-
-
-async def common_refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
-    """What every channel checks when a call is fixed: send_by, emergency stop, opt-outs (invariant 3)."""
-    now = ctx.clock()
-    if now > request.send_by:
-        first = request.attempt == 1  # a later step's messages were in a call before: that is a failure, not an expiry
-        return {r.pos: (EXPIRED if first else FAILED, results.EXPIRED_IN_QUEUE) for r in rows}
-    shared = request.shared
-    directory = await ctx.registry.directory()
-    sender = shared.sender_key or shared.callback
-    if directory.stopped(customer=shared.customer, template=shared.template_code, sender=sender, campaign=shared.campaign_id):
-        return {r.pos: (REJECTED, results.STOPPED) for r in rows}
-    index = {r.pos: ctx.sealer.index(r.to) for r in rows}
-    gone = await ctx.registry.opted_out(shared.customer, shared.channel, list(index.values()))
-    return {pos: (REJECTED, results.OPTED_OUT) for pos, digest in index.items() if digest in gone} if gone else {}
