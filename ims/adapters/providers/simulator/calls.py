@@ -26,7 +26,7 @@ _PREFIX = PREFIX.encode()
 _ASKED_FOR_MS = 7 * 86_400_000  # a call can be asked about for so long after its key's life: longer than any send_by
 
 
-class BadCall(ValueError):  # noqa: N818 - says what it is, as the tree of ims.errors does
+class BadCall(ValueError):
     """A request that is answered 400; says what, never whose."""
 
 
