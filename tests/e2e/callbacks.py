@@ -124,7 +124,7 @@ class CallbackServer:
         return {id_: list(events.values()) for id_, events in found.items()}
 
     def wait(
-        self, prefix: str, ready: Callable[[dict[str, list[dict[str, Any]]]], bool], timeout: float, what: str
+        self, prefix: str, ready: Callable[[dict[str, list[dict[str, Any]]]], bool], timeout: float, what: str, every: float = 0.1
     ) -> dict[str, list[dict[str, Any]]]:
         """The results under a prefix, once they are what is waited for."""
 
@@ -132,7 +132,7 @@ class CallbackServer:
             found = self.results(prefix)
             return found if ready(found) else None
 
-        return eventually(probe, timeout, what, every=0.1)
+        return eventually(probe, timeout, what, every)
 
     def unverified(self) -> list[Heard]:
         """Requests whose signature no known secret verifies."""

@@ -19,7 +19,7 @@ def idle(home: Home) -> bool:
 
 def test_a_log_read_again_from_its_beginning_sends_nothing(tmp_path: Path, callbacks: CallbackServer) -> None:
     path = "/old"
-    with Home(tmp_path / "old", **FAST) as home:
+    with Home(tmp_path / "old", **FAST | {"report_deadline_sms_s": 3}) as home:
         callbacks.secrets |= {c.callback_secret for c in home.customers}
         url = callbacks.url(path)
         rows = [(new_id("o"), new_number()) for _ in range(450)]

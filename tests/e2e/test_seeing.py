@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from callbacks import CallbackServer
-from harness import Home, call, eventually, new_id, new_number
+from harness import Home, Spoken, call, eventually, new_id, new_number
 
 pytestmark = pytest.mark.e2e
 
@@ -78,6 +78,17 @@ def test_nothing_personal_is_a_label(ims: Home) -> None:
     metrics = ims.metrics()
     assert number not in metrics
     assert id_ not in metrics
+
+
+def test_the_search_through_the_logs_finds_what_it_looks_for(tmp_path: Path) -> None:
+    spoken = Spoken()
+    spoken.hear({"message_id": "id-1", "phone_number": "010-2000-0001", "mapping": {"name": "홍길동입니다"}})
+    spoken.hear({"receiver_list": [{"message_id": "id-2", "phone_number": "01020000002"}]})
+    bad = ["to 01020000001", "to=01020000002.", '{"id":"id-1"}', "path /report/id-2 x", "홍길동입니다님", "본문 누설금지"]
+    log = tmp_path / "log"
+    log.write_text("\n".join([*bad, "id-11 and 010200000012 are somebody else's"]))
+    spoken.logs.append(log)
+    assert spoken.leaks() == bad
 
 
 def test_logs_are_one_object_a_line(ims: Home) -> None:
