@@ -58,7 +58,7 @@ class Books:
     lock: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.path = self.path or f"/books/{next(_paths)}"
+        self.path = self.path or f"/books/{next(_paths):06d}"  # none is the beginning of another
         self.server.secrets |= {c.callback_secret for c in self.home.customers}
         self.after = self.sent_count()
 
