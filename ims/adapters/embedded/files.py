@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from ims.errors import Unavailable
@@ -43,6 +43,28 @@ class _Pending:
         self.future: asyncio.Future[Any] = loop.create_future()
         self.value: Any = None
         self.error: BaseException | None = None
+
+
+def _of_the_file(exc: BaseException) -> bool:
+    """Whether the file is at fault (full, read-only, locked, corrupted) rather than what was asked of it."""
+    return isinstance(exc, OperationalError | sqlite3.Error | OSError) or type(exc) is DatabaseError  # its subclasses mean the statement
+
+
+def _named(exc: BaseException) -> str:
+    """What went wrong, in SQLite's own word where there is one: SQLITE_FULL, SQLITE_CORRUPT, SQLITE_READONLY."""
+    return str(getattr(getattr(exc, "orig", exc), "sqlite_errorname", "") or type(exc).__name__)
+
+
+def _undone(conn: Connection) -> bool:
+    """Roll back what was begun. False: the connection is of no use any more."""
+    try:
+        if conn.connection.dbapi_connection is not None and conn.connection.dbapi_connection.in_transaction:
+            conn.exec_driver_sql("ROLLBACK").close()
+    except Exception as exc:
+        log.error("rollback_failed", error=_named(exc))
+        conn.engine.dispose()
+        return False
+    return True
 
 
 def _settle(done: list[_Pending]) -> None:
@@ -115,23 +137,17 @@ class LaneFile:
         return group
 
     def _write_forever(self) -> None:
-        try:
-            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                conn = self._connect()
-                self._create(conn)
-            finally:
-                fcntl.flock(lock, fcntl.LOCK_UN)
-        except (OperationalError, sqlite3.Error, OSError) as exc:
-            self._fail_all(exc)
-            return
-        mode = -1
+        conn: Connection | None = None
+        lock, mode = -1, -1
         while (group := self._take_group()) is not None:
             wanted = _FULL if any(p.durable for p in group) else _NORMAL
             try:
+                if lock < 0:
+                    lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 try:
+                    if conn is None:
+                        conn, mode = self._open(), -1
                     if wanted != mode:
                         conn.exec_driver_sql(f"PRAGMA synchronous={wanted}").close()
                         mode = wanted
@@ -140,18 +156,30 @@ class LaneFile:
                     fcntl.flock(lock, fcntl.LOCK_UN)
                 if wanted == _FULL:
                     self.syncs += 1
-            except (OperationalError, sqlite3.Error, OSError) as exc:
-                # disk full, read-only, corrupted: nothing of this group was committed
-                log.error("write_failed", file=self.path.name, error=type(exc).__name__)
-                if conn.connection.dbapi_connection is not None and conn.connection.dbapi_connection.in_transaction:
-                    conn.exec_driver_sql("ROLLBACK").close()
+            except Exception as exc:
+                # disk full, read-only, corrupted: nothing of this group was committed. The thread goes on, whatever it
+                # was: with room made, or the file put right, the next group opens it again and is written.
+                log.error("write_failed" if conn else "open_failed", file=self.path.name, error=_named(exc))
+                if conn is not None and not _undone(conn):
+                    conn = None
                 for p in group:
                     p.value, p.error = None, Unavailable(f"{self.path.name} cannot be written")
             self._answer(group)
             if self._after_commit is not None:
                 self._after_commit()
-        conn.close()
-        os.close(lock)
+        if conn is not None:
+            conn.close()
+        if lock >= 0:
+            os.close(lock)
+
+    def _open(self) -> Connection:
+        conn = self._connect()
+        try:
+            self._create(conn)
+        except BaseException:
+            conn.engine.dispose()
+            raise
+        return conn
 
     @staticmethod
     def _commit(conn: Connection, group: list[_Pending]) -> None:
@@ -162,10 +190,10 @@ class LaneFile:
                 conn.exec_driver_sql("SAVEPOINT job").close()
             try:
                 p.value = p.job(conn)
-            except (OperationalError, sqlite3.Error):
-                raise
-            except Exception as exc:  # the job's own error belongs to the one who asked
-                p.error = exc
+            except Exception as exc:
+                if _of_the_file(exc):
+                    raise
+                p.error = exc  # the job's own error belongs to the one who asked
                 if not alone:
                     conn.exec_driver_sql("ROLLBACK TO job").close()
             if not alone:
@@ -182,16 +210,6 @@ class LaneFile:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_settle, done)
 
-    def _fail_all(self, exc: BaseException) -> None:
-        self._closed = True
-        log.error("open_failed", file=self.path.name, error=type(exc).__name__)
-        while True:
-            pending = self._queue.get()
-            if pending is None:
-                return
-            pending.error = Unavailable(f"{self.path.name} cannot be opened: {type(exc).__name__}")
-            self._answer([pending])
-
     # --- reading
 
     async def read(self, job: Callable[[Connection], T]) -> T:
@@ -204,11 +222,14 @@ class LaneFile:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
 
     def _read(self, job: Callable[[Connection], T]) -> T:
-        if self._reader_conn is None:
-            self._reader_conn = self._connect()
         try:
+            if self._reader_conn is None:
+                self._reader_conn = self._connect()
             return job(self._reader_conn)
-        except (OperationalError, sqlite3.Error) as exc:
+        except Exception as exc:
+            if not _of_the_file(exc):
+                raise
+            log.error("read_failed", file=self.path.name, error=_named(exc))
             raise Unavailable(f"{self.path.name} cannot be read") from exc
 
     # --- upkeep
