@@ -56,6 +56,7 @@ class Delivered:
             "generator_us_a_request": round(generator, 1),
             "cpu_us_a_message": ours,
             "others_cores": self.measured["others_cores"],
+            "log": self.measured["log"],
             "stages": self.measured["stages"],
         }
 

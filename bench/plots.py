@@ -1,4 +1,4 @@
-"""A picture of a run: rate at the ends, lag per lane and stage, memory of every process, over time."""
+"""A picture of a run: rate at the ends, lag per lane and stage, memory and CPU of every process, over time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def draw(path: Path, title: str, series: Mapping[str, Mapping[str, Any]]) -> boo
     parts = [(name, part) for name, part in series.items() if len(part["t_s"]) > 1]
     if not parts:
         return True
-    figure, axes = pyplot.subplots(3, len(parts), figsize=(max(9, 6 * len(parts)), 10), squeeze=False, sharex="col")
+    figure, axes = pyplot.subplots(4, len(parts), figsize=(max(9, 6 * len(parts)), 13), squeeze=False, sharex="col")
     for column, (name, part) in enumerate(parts):
         times = part["t_s"]
-        rate, lag, memory = axes[:, column]
+        rate, lag, memory, cpu = axes[:, column]
         for end in ("accepted", "sent", "told"):
             rate.plot(times[1:], _rates(times, part[end]), label=end)
         rate.set(title=f"{title} {name}", ylabel="messages a second")
@@ -34,8 +34,11 @@ def draw(path: Path, title: str, series: Mapping[str, Mapping[str, Any]]) -> boo
         lag.set(ylabel="lag, events")
         for label, values in part["rss_mib"].items():
             memory.plot(times[: len(values)], values, label=label)
-        memory.set(ylabel="resident memory, MiB", xlabel="seconds", ylim=(0, None))
-        for axis in (rate, lag, memory):
+        memory.set(ylabel="resident memory, MiB", ylim=(0, None))
+        for label, values in part["cpu_s"].items():
+            cpu.plot(times[1 : len(values)], _rates(times, values), label=label)
+        cpu.set(ylabel="cores", xlabel="seconds", ylim=(0, None))
+        for axis in (rate, lag, memory, cpu):
             axis.grid(alpha=0.3)
             if axis.lines:
                 axis.legend(fontsize=7)
@@ -45,6 +48,6 @@ def draw(path: Path, title: str, series: Mapping[str, Mapping[str, Any]]) -> boo
     return True
 
 
-def _rates(times: Sequence[float], counts: Sequence[int]) -> list[float]:
+def _rates(times: Sequence[float], counts: Sequence[float]) -> list[float]:
     steps = zip(times, times[1:], counts, counts[1:], strict=False)
     return [max(0, after - before) / max(end - start, 0.001) for start, end, before, after in steps]

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,12 @@ class Rig:
         assert self._meter is not None
         cpu = self._meter.cpu()
         others = self._noise.others(sum(cpu.values()))
-        return {"cpu_s": cpu, "others_cores": others, "stages": self._meter.stages(await self.sampler.text("metrics"))}
+        return {
+            "cpu_s": cpu,
+            "others_cores": others,
+            "log": self.log_events(),
+            "stages": self._meter.stages(await self.sampler.text("metrics")),
+        }
 
     def settled(self) -> int:
         return far_end.settled_count(self.home)
@@ -156,6 +162,15 @@ class Rig:
         books = await far_end.compare(self.sampler, self.home, messages, refused, since)
         books.process_ends = self.log_text().count('"process_ended"')
         return books
+
+    def log_events(self) -> dict[str, int]:
+        """What IMS wrote into its log, by level and name."""
+        found: Counter[str] = Counter()
+        for line in self.log_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                said = json.loads(line)
+                found[f"{said['level']} {said['event']}"] += 1
+        return dict(found)
 
     def log_text(self) -> str:
         return (self.folder / "up.log").read_text(errors="replace")

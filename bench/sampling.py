@@ -61,6 +61,7 @@ class Sampler:
         self._begun = time.monotonic()
         self.times: list[float] = []
         self.memory: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}  # CPU seconds since the process began
         self.lag: dict[str, list[float]] = {}
         self.counts: dict[str, list[int]] = {"accepted": [], "sent": [], "told": []}
 
@@ -94,6 +95,7 @@ class Sampler:
             self.counts[name].append(value)
         for name, pid in self._pids().items():
             _put(self.memory, name, n, round(rss_mib(pid), 1))
+            _put(self.cpu, name, n, round(cpu_s(pid), 2))
         for (lane, stage), value in parse(exposition, "ims_lag_events").items():
             _put(self.lag, f"{lane}/{stage}", n, value)
 
@@ -110,7 +112,7 @@ class Sampler:
     def series(self) -> dict[str, Any]:
         """All of it; lags that were never above 0 are left out."""
         lag = {name: values for name, values in self.lag.items() if any(values)}
-        return {"t_s": self.times, **self.counts, "lag_events": lag, "rss_mib": self.memory}
+        return {"t_s": self.times, **self.counts, "lag_events": lag, "rss_mib": self.memory, "cpu_s": self.cpu}
 
 
 def _put(series: dict[str, list[float]], name: str, n: int, value: float) -> None:
