@@ -22,8 +22,9 @@ from harness import Answer, Home, eventually, in_threads, new_id, new_number, te
 pytestmark = pytest.mark.e2e
 
 REQUESTS, ROWS = 10, 500
+PAUSE_S = 0.35  # without it all would be out within half a second, and nothing left to die in the middle of
 SINGLES = 60
-KILLS = 2
+IN_FLIGHT_MS = 4_000  # provider's time-out, and the time that killing takes
 
 
 def seed_of(name: str) -> random.Random:
@@ -122,7 +123,7 @@ def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> N
     moments = [rng.uniform(0.1, 1.6), rng.uniform(0.0, 2.5)]
     settings = FAST | {
         "simulator_keys": mode,
-        "simulator_latency_ms": 250,  # so that a death finds calls on their way
+        "simulator_latency_ms": 100,  # so that a death finds calls on their way
         "provider_timeout_s": 2,
         # without keys nobody can tell what became of a call that died: its members end at this deadline
         "report_deadline_sms_s": 20 if mode == "none" else 120,
@@ -132,10 +133,12 @@ def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> N
         callbacks.secrets |= {c.callback_secret for c in home.customers}
         url = f"/kill9/{mode}"
         client = Client(home, callbacks.url(url))
+        died: list[float] = []
 
         def lists() -> None:
             for _ in range(REQUESTS // 2):
                 client.list_of(ROWS)
+                time.sleep(PAUSE_S)
 
         def singles() -> None:
             for n in range(SINGLES):
@@ -147,6 +150,7 @@ def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> N
                 for moment in moments:
                     time.sleep(moment)
                     home.kill9("all")
+                    died.append(time.time() * 1000)
                     home.start()
             except BaseException:
                 client.given_up.set()
@@ -174,6 +178,10 @@ def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> N
             # each UNKNOWN was on its way at a death: the provider never got it, and every one that it got is known
             assert {client.accepted[id_] for id_ in accepted - unknown} == numbers.keys()
             assert max(len(results) for results in told.values()) <= 2
+            for id_ in rng.sample(sorted(unknown), min(4, len(unknown))):
+                call = home.ims("why", id_)["attempts"][0]["call"]
+                assert call["tries"] == 1
+                assert any(0 <= at - call["first_at"] <= IN_FLIGHT_MS for at in died), "its call began long before a death"
         else:
             assert not unknown
             assert numbers.keys() == set(client.accepted.values())
