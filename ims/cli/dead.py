@@ -18,7 +18,7 @@ from ims.cli.home import existing_home
 from ims.cli.show import show
 from ims.errors import Poison, Rejected
 from ims.lanes import Lane
-from ims.ports.dispatch import Dispatch
+from ims.ports.dispatch import CallStatus, Dispatch
 from ims.protocol.events import DeliveryReported, EventData, MessageAccepted, MessageRefused, MessageSettled, SendFinished, SendRequested
 from ims.rules.result import iso
 
@@ -127,6 +127,15 @@ async def would(ctx: Context, store: EmbeddedStore, lane: Lane, letter: Letter) 
     return _telling(data)
 
 
+_NOT_LEFT = "stand in a call that has not left: it would be made as it was fixed, unless their time has passed or they are refused by now"
+_IN_A_CALL = {
+    CallStatus.DONE: "stand in a call that is done and would not be sent again",
+    CallStatus.TRYING: "stand in a call of unknown outcome, which would be repeated under its key or asked about, never sent anew",
+    CallStatus.NOT_SENT: _NOT_LEFT,
+    CallStatus.FIXED: _NOT_LEFT,
+}
+
+
 def _sending(data: MessageAccepted | SendRequested, row: Dispatch | None, now: int) -> str:
     fates = Counter(_fate(row, r.pos, late=now > data.send_by) for r in data.rows)
     return f"of {len(data.rows)} messages: " + ", ".join(f"{n} {fate}" for fate, n in fates.most_common())
@@ -135,7 +144,7 @@ def _sending(data: MessageAccepted | SendRequested, row: Dispatch | None, now: i
 def _fate(row: Dispatch | None, pos: int, *, late: bool) -> str:
     member = row.members.get(pos) if row else None
     if row and member and member.call >= 0:
-        return f"stand in a call ({row.calls[member.call].status}) and would not be sent again"
+        return _IN_A_CALL[row.calls[member.call].status]
     if member and member.result:
         code = f" {member.told[-1].code}" if member.told else ""
         return f"have their result ({member.result}{code}) and would not be sent"

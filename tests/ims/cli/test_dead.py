@@ -9,7 +9,7 @@ from ims import topics
 from ims.cli.dead import listed, replayed, shown
 from ims.errors import Rejected
 from ims.lanes import Lane
-from ims.ports.dispatch import Call, CallStatus, Dispatch, Member, Told
+from ims.ports.dispatch import Call, CallOutcome, CallStatus, Dispatch, Member, Told
 from ims.ports.records import Change, DeadLetter
 from ims.protocol.envelope import Emit, Record
 from ims.protocol.events import MessageAccepted, MessageSettled, Row, Shared
@@ -62,16 +62,20 @@ async def test_a_letter_is_listed_and_shown_with_its_cause(street: Street) -> No
 
 
 async def test_dry_run_says_who_would_not_be_sent_again_and_changes_nothing(street: Street) -> None:
-    birth, record = accepted_event(street, 4)
+    birth, record = accepted_event(street, 7)
     now = street.house.now
-    call = Call("k", "scripted", SendType.SMS, [0, 1], CallStatus.TRYING, first_at=now)
-    members = {0: Member(0, call=0), 1: Member(1, call=0), 2: Member(2, result="FAILED", told=[Told("c", 1, "FAILED", "9999", now)])}
-    await bury(street, record, dispatch=Dispatch(birth, 1, now, now + 3_600_000, calls=[call], members=members))
+    calls = [
+        Call("k0", "scripted", SendType.SMS, [0, 1, 2], CallStatus.DONE, first_at=now, outcomes=[CallOutcome("accepted")] * 3),
+        Call("k1", "scripted", SendType.SMS, [3, 4], CallStatus.TRYING, first_at=now),
+        Call("k2", "scripted", SendType.SMS, [5]),
+    ]
+    members = {p: Member(p, call=i) for i, call in enumerate(calls) for p in call.members}
+    members[6] = Member(6, result="FAILED", told=[Told("c", 1, "FAILED", "9999", now)])
+    await bury(street, record, dispatch=Dispatch(birth, 1, now, now + 3_600_000, calls=calls, members=members))
     [letter] = await replayed(street.house.ctx, street.house.store, [], dry_run=True)
-    assert letter["would"] == (
-        "of 4 messages: 2 stand in a call (trying) and would not be sent again, "
-        "1 have their result (FAILED 9999) and would not be sent, 1 would be sent"
-    )
+    assert letter["would"].startswith("of 7 messages: 3 stand in a call that is done and would not be sent again, 2 stand in a call of ")
+    assert "1 stand in a call that has not left: it would be made as it was fixed" in letter["would"]
+    assert letter["would"].endswith("1 have their result (FAILED 9999) and would not be sent")
     assert await logged(street, record.topic) == []
     assert (await listed(street.house.store, None, replayed=False))[0]["replayed_at"] == ""
 
