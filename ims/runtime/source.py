@@ -2,7 +2,8 @@
 
 Unordered window: at most WINDOW events open per source; one that waits for a retry keeps its place. Status table,
 back-off and dead letters as the real dispatcher does them. Deliberate differences: a dead letter that cannot be
-written is tried for ever (there it is lost), a sink that is not there yet costs no retry, header names cannot wedge us.
+written is tried for ever (there it is lost), a sink that is not there yet costs no retry, a store that is away never makes
+a dead letter, header names cannot wedge us.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from ims.telemetry import DEAD, LAG, log
 
 WINDOW = 50  # max.poll.records of the real one: it polls only while fewer are open
 _RETRIED = {404, 408, 409, 429}
+_AWAY = b"Unavailable"  # the word of ims.runtime.stage for a store or peer that is away
+_AWAY_S = 30.0
 _IDLE_S = 1.0  # a ring comes at once; this is for one that was lost
 
 
@@ -133,6 +136,10 @@ class Source:
                 answer = Answer(0)
             if 200 <= answer.status < 300:
                 break
+            if answer.status == 503 and _AWAY in answer.body and attempt > self._delivering.retry:
+                attempt -= 1  # invariant 9: nothing becomes a dead letter because a store slept, or a disk was full, for an hour
+                await asyncio.sleep(min(wait_before(attempt + 1, self._delivering.delay_s), _AWAY_S))
+                continue
             if retried(answer.status) and attempt <= self._delivering.retry:
                 await asyncio.sleep(wait_before(attempt + 1, self._delivering.delay_s))
                 continue

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ims.config import Settings
-from ims.errors import ImsError
+from ims.errors import ImsError, Misconfigured
 from ims.telemetry import log
 
 START_S = 30.0
@@ -57,8 +57,11 @@ def free_port() -> int:
 
 def take_home(home: Path) -> IO[str]:
     """The lock of a home, held as long as the file is open; a kill -9 lets go of it."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = open(home / "up.lock", "w")  # noqa: SIM115 - held until the process ends
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = open(home / "up.lock", "w")  # noqa: SIM115 - held until the process ends
+    except OSError as exc:
+        raise Misconfigured(f"IMS_HOME: {home.resolve()} cannot be written: {exc.strerror}") from exc
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
