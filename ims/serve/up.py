@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -29,6 +30,7 @@ from ims.telemetry import log
 START_S = 30.0
 STOP_S = 30.0
 _RESTART_S = 0.5
+_METRICS = "ims-metrics-"
 _LEASE_S = 30.0  # of a batch of reports that the simulator handed out
 
 
@@ -70,6 +72,26 @@ def take_home(home: Path) -> IO[str]:
     return lock
 
 
+def metrics_folder(home: Path) -> Path:
+    """An empty folder for what the processes count, in memory; `metrics` in the home leads to it.
+
+    Not in the home itself: the library maps its files, and touching a page of one on a full disk is a SIGBUS, which would
+    end the very processes that tell clients 9998.
+    """
+    link = home / "metrics"
+    if link.is_symlink():
+        link.unlink()
+    shutil.rmtree(link, ignore_errors=True)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()  # noqa: S108 - mkdtemp makes the folder in it
+    for old in Path(memory).glob(f"{_METRICS}*"):  # what a kill -9 left: its home leads elsewhere now, or is gone
+        if old.stat().st_uid == os.getuid() and (old / "home").exists() and Path((old / "home").read_text()).resolve() != old:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_METRICS, dir=memory))
+    (folder / "home").write_text(str(link))
+    link.symlink_to(folder)
+    return folder
+
+
 class Up:
     """The supervisor of one home."""
 
@@ -89,9 +111,7 @@ class Up:
 
     def _plan(self) -> list[Child]:
         s, p = self.settings, self.ports
-        metrics = self.home / "metrics"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir(parents=True)
+        metrics = metrics_folder(self.home)
         simulator_url = s.simulator_url or f"http://127.0.0.1:{p['simulator']}"
         env = {
             **os.environ,
@@ -143,6 +163,7 @@ class Up:
             await asyncio.gather(*(self._end(child) for child in self._children))
             await asyncio.gather(*watchers, return_exceptions=True)
             (self.home / "up.json").unlink(missing_ok=True)
+            shutil.rmtree((self.home / "metrics").resolve(), ignore_errors=True)
 
     async def _watch(self, child: Child) -> None:
         """Keep one process alive."""
