@@ -87,8 +87,8 @@ def metrics_folder(home: Path) -> Path:
         if old.stat().st_uid == os.getuid() and (old / "home").exists() and Path((old / "home").read_text()).resolve() != old:
             shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_METRICS, dir=memory))
-    (folder / "home").write_text(str(link))
     link.symlink_to(folder)
+    (folder / "home").write_text(str(link))  # after the link, or somebody who starts at this moment would sweep it away
     return folder
 
 
