@@ -50,8 +50,10 @@ def settings_of(scenario: Scenario, args: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-async def run(scenario: Scenario, args: argparse.Namespace, place: dict[str, Any], shared: Rig | None) -> bool:
+async def run(scenario: Scenario, args: argparse.Namespace, shared: Rig | None) -> bool:
     """One scenario; whether its books agree."""
+    async with folder() as probed:
+        place = machine(probed)
     bench = Bench(settings_of(scenario, args), f"{scenario.name}/{args.seed}", args.profile, shared)
     try:
         async with asyncio.timeout(bench.settings["limit_s"] * 1.5 if args.short else scenario.limit_s):
@@ -81,12 +83,10 @@ async def run_all(names: list[str], args: argparse.Namespace) -> bool:
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, asyncio.current_task().cancel)  # type: ignore[union-attr]
     async with contextlib.AsyncExitStack() as stack:
-        path = await stack.enter_async_context(folder())
-        place = machine(path)
         shared = None
         if args.short and any(SCENARIOS[name].shares for name in names):
             shared = await stack.enter_async_context(rig(**STUB))
-        agree = [await run(SCENARIOS[name], args, place, shared if SCENARIOS[name].shares else None) for name in names]
+        agree = [await run(SCENARIOS[name], args, shared if SCENARIOS[name].shares else None) for name in names]
     return all(agree)
 
 

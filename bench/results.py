@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.far_end import Books
+
+_NUMBERS = re.compile(r"\[\s*((?:-?[\d.]+(?:e-?\d+)?,\s*)*-?[\d.]+(?:e-?\d+)?)\s*\]")
 
 
 @dataclass(frozen=True)
@@ -85,23 +88,7 @@ def write(out: Path, header: Header, outcome: Outcome) -> Path:
 
 def _joined(text: str) -> str:
     """Lists of numbers on one line: a series is looked at in its plot."""
-    lines: list[str] = []
-    inside: list[str] | None = None
-    for line in text.splitlines():
-        stripped = line.strip()
-        if inside is not None:
-            inside.append(stripped)
-            if stripped.startswith("]"):
-                lines.append(" ".join(inside))
-                inside = None
-            elif not stripped.rstrip(",").replace(".", "").replace("-", "").isdigit():
-                lines += inside
-                inside = None
-        elif stripped.endswith("["):
-            inside = [line]
-        else:
-            lines.append(line)
-    return "\n".join(lines + (inside or []))
+    return _NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 
 def load(out: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ _MARKS = {"goal": "goal", "reach": "reached", "missed": "**missed**", "": ""}
 def table(out: Path) -> str:
     """The table, and under it the machine that the figures come from."""
     documents = load(out)
+    if not documents:
+        return f"no results in {out.name}/"
     lines = [
-        "| scenario | figure | measured | | reach now | the goal | p50 / p90 / p99 / max, ms | books | commit, day |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| scenario | figure | measured | | reach now | the goal | p50 / p90 / p99 / max, ms | books | others' cores | commit, day |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for document in documents:
         lines += _rows(document)
-    lines += ["", *sorted({_machine(d) for d in documents})]
+    lines += ["", *_machines(documents)]
     return "\n".join(lines)
 
 
@@ -27,6 +30,8 @@ def _rows(document: dict[str, Any]) -> list[str]:
     name = document["scenario"] + ("" if document["form"] == "full" else f" ({document['form']})")
     books = "agree" if document["agree"] else "**do not agree**"
     about = f"{document['commit']['id'] or '?'}{'+' if document['commit']['changed'] else ''}, {document['at'][:10]}"
+    noise = [part["others_cores"] for part in document["details"].values() if isinstance(part, dict) and "others_cores" in part]
+    others = f"{max(noise):g}" if noise else ""
     distributions = document["distributions"]
     rows = []
     for figure in document["figures"]:
@@ -34,7 +39,9 @@ def _rows(document: dict[str, Any]) -> list[str]:
         spread = f"{d['p50']:.4g} / {d['p90']:.4g} / {d['p99']:.4g} / {d['max']:.4g}" if d else ""
         measured = f"{_number(figure['value'])} {figure['unit']}"
         bounds = [_number(figure[b]) if figure[b] is not None else "" for b in ("reach", "goal")]
-        rows.append("| " + " | ".join([name, figure["name"], measured, _MARKS[figure["reached"]], *bounds, spread, books, about]) + " |")
+        rows.append(
+            "| " + " | ".join([name, figure["name"], measured, _MARKS[figure["reached"]], *bounds, spread, books, others, about]) + " |"
+        )
     return rows
 
 
@@ -42,9 +49,18 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _machine(document: dict[str, Any]) -> str:
-    m, v = document["machine"], document["versions"]
-    return (
-        f"{m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, Linux {m['kernel']}, {m['file_system']}, a sync of 4 KiB in "
-        f"{m['sync_4k_us']} us, an empty turn of a Python loop in {m['python_loop_ns']} ns; Python {v['python']}, SQLite {v['sqlite']}."
-    )
+def _machines(documents: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each kind of machine, with the range of its yardsticks: a wide one says that it was not ours alone."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for d in documents:
+        m, v = d["machine"], d["versions"]
+        what = f"{m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, Linux {m['kernel']}, {m['file_system']}, "
+        found.setdefault(f"{what}Python {v['python']}, SQLite {v['sqlite']}", []).append(m)
+    lines = []
+    for what, machines in found.items():
+        sync, loop = ([m[name] for m in machines] for name in ("sync_4k_us", "python_loop_ns"))
+        lines.append(
+            f"{what}; a synced write of 4 KiB took {min(sync):,} to {max(sync):,} us, "
+            f"a turn of a Python loop {min(loop)} to {max(loop)} ns."
+        )
+    return lines
