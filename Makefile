@@ -11,7 +11,7 @@ WORKERS ?= 2
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-e2e lint docs lock bench clean
+.PHONY: help run test test-fast test-e2e test-system lint docs lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,12 +35,16 @@ lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
 docs: $(VENV)/test.stamp ## render the generated parts of docs/
 	$(BIN)/python -m ims.cli.docs
 
-bench: $(VENV)/test.stamp ## what a row costs at intake
-	$(BIN)/python -m bench.intake_rows
+test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
+	$(BIN)/pytest -m system tests/system tests/bench
+
+bench: $(VENV)/bench.stamp ## how fast (SCENARIO=bulk-e2e for one; see bench/README.md)
+	$(BIN)/python -m bench $(or $(SCENARIO),all)
 
 lock: $(UV) ## pin what requirements*.in ask for
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.lock
+	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-bench.in -o requirements-bench.lock
 
 clean: ## remove what make made; the data in .ims stays
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -53,6 +57,10 @@ $(UV):
 $(VENV)/run.stamp: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/bench.stamp: requirements-bench.lock $(VENV)/test.stamp
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(VENV)/test.stamp: requirements-dev.lock pyproject.toml | $(UV)
