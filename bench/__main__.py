@@ -11,7 +11,6 @@ import secrets
 import signal
 import sys
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +60,19 @@ async def run(scenario: Scenario, args: argparse.Namespace, shared: Rig | None) 
     except Exception:  # the other scenarios still run
         print(f"{scenario.name}: did not end (seed {args.seed})\n{traceback.format_exc()}", file=sys.stderr, flush=True)
         return False
-    header = results.Header(
-        scenario.name, "short" if args.short else "full", scenario.method, bench.settings, args.seed, place, versions(), commit()
+    form = "profiled" if bench.profiled else "short" if args.short else "full"
+    found = results.document(
+        results.Header(scenario.name, form, scenario.method, bench.settings, args.seed, place, versions(), commit()), outcome
     )
-    args.out.mkdir(parents=True, exist_ok=True)
     if bench.profiled:
-        text = "\n\n".join(f"=== {scenario.name}, {name}\n\n{found}" for name, found in bench.profiled.items())
-        (args.out / f"{scenario.name}.profile.txt").write_text(text + "\n")
-        header = replace(header, form="profiled")
-        path = results.write(args.out / "profiled", header, outcome)
+        parts = [results.said(found), *(f"=== {scenario.name}, {name}\n\n{text}" for name, text in bench.profiled.items())]
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / f"{scenario.name}.profile.txt").write_text("\n\n".join(parts) + "\n")
     else:
-        path = results.write(args.out, header, outcome)
+        path = results.write(args.out, found)
         if not args.short and not plots.draw(path.with_suffix(".png"), scenario.name, outcome.series):
             print("no picture: matplotlib is not installed (requirements-bench.lock)", file=sys.stderr)
-    print(results.said(json.loads(path.read_text())), flush=True)
+    print(results.said(found), flush=True)
     return outcome.agree
 
 

@@ -66,10 +66,9 @@ class Header:
     commit: dict[str, Any]
 
 
-def write(out: Path, header: Header, outcome: Outcome) -> Path:
-    """The results file."""
-    out.mkdir(parents=True, exist_ok=True)
-    document = {
+def document(header: Header, outcome: Outcome) -> dict[str, Any]:
+    """What stands in a results file."""
+    return {
         **asdict(header),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "agree": outcome.agree,
@@ -80,9 +79,13 @@ def write(out: Path, header: Header, outcome: Outcome) -> Path:
         "details": outcome.details,
         "series": outcome.series,
     }
-    path = out / f"{header.scenario}.json"
-    text = json.dumps(document, ensure_ascii=False, indent=1)
-    path.write_text(_joined(text) + "\n")
+
+
+def write(out: Path, found: dict[str, Any]) -> Path:
+    """The results file."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{found['scenario']}.json"
+    path.write_text(_joined(json.dumps(found, ensure_ascii=False, indent=1)) + "\n")
     return path
 
 
@@ -96,16 +99,16 @@ def load(out: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
 
 
-def said(document: dict[str, Any]) -> str:
+def said(found: dict[str, Any]) -> str:
     """A run for a person, in a few lines."""
-    lines = [f"{document['scenario']} ({document['form']}): the books {'agree' if document['agree'] else 'DO NOT AGREE'}"]
-    for f in document["figures"]:
+    lines = [f"{found['scenario']} ({found['form']}): the books {'agree' if found['agree'] else 'DO NOT AGREE'}"]
+    for f in found["figures"]:
         bounds = ", ".join(f"{name} {f[name]:g}" for name in ("reach", "goal") if f[name] is not None)
         lines.append(f"  {f['name']:46} {f['value']:>12,.2f} {f['unit']:14} {f['reached']:7} {f'({bounds})' if bounds else ''}")
-    for name, d in document["distributions"].items():
+    for name, d in found["distributions"].items():
         lines.append(f"  {name:46} p50 {d['p50']:g}  p90 {d['p90']:g}  p99 {d['p99']:g}  max {d['max']:g} {d['unit']} (n={d['count']})")
-    for name, books in document["books"].items():
+    for name, books in found["books"].items():
         if not books["agree"]:
             lines.append(f"  books {name}: {books}")
-    lines += [f"  not so: {what}" for what, holds in document["checks"].items() if not holds]
+    lines += [f"  not so: {what}" for what, holds in found["checks"].items() if not holds]
     return "\n".join(lines)
