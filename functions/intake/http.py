@@ -6,7 +6,6 @@ Order: path, method, version, credential, service key, address, channel, content
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import secrets
 from typing import Any
@@ -26,10 +25,8 @@ from functions.intake.validate import Many, RowError, read_many, read_single
 from ims.codes import CODES, SUCCESS
 from ims.errors import Later, Rejected
 from ims.ports.registry import ServiceKey
-from ims.telemetry import REFUSED
+from ims.telemetry import REFUSED, log
 from ims.topics import Channel
-
-_log = logging.getLogger(__name__)
 
 VERSION = "version-1"
 LISTED_ROW_ERRORS = 1_000  # contract 1: listed; all are counted
@@ -50,7 +47,7 @@ async def answer(request: Request, ctx: IntakePorts) -> Response:
     except ClientDisconnect:
         response = _failure(Rejected("1400"), english)  # nobody reads it
     except Exception as exc:  # the last one who can keep a stack trace out of the answer
-        _log.error("intake failed: %s", type(exc).__name__, extra={"trace_id": trace[3:35]})
+        log.error("intake_fault", error=type(exc).__name__, trace=trace[3:35])
         response = _failure(Rejected("9999"), english)
     response.headers["x-ims-trace"] = trace[3:35]
     return response

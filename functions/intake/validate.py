@@ -34,7 +34,7 @@ from ims.protocol.events import Shared
 from ims.rules.phone import recipient
 from ims.topics import Channel
 
-SLICE_ROWS = 500  # 4 to 6 ms of decoding and checking between two turns of the event loop
+SLICE_ROWS = 600  # three whole events of 200; 5 to 7 ms of decoding and checking between two turns of the event loop
 _MOST_COMMAS = 64 * MAX_ROWS  # a list of 16 million zeros fits into 32 MiB and would cost a gigabyte as raw elements
 _MOST_SHARED_BYTES = 1024 * 1024  # of a list's body without its rows: as for a single message
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 from ims import results
 from ims.lanes import Lane
-from ims.ports.dispatch import DEFINITE, DELIVERED, FAILED, SENT, UNKNOWN, Call, Dispatch, Member, Told
+from ims.ports.dispatch import DEFINITE, DELIVERED, FAILED, SENT, UNKNOWN, Call, CallStatus, Dispatch, Member, Told
 from ims.protocol.events import DeliveryReport, MessageRefused, SendFinished, Step
+from ims.rules.calls import drop
 
 
 @dataclass(slots=True)
@@ -55,9 +56,12 @@ class Folding:
                 self._uncertain(member, o.code or results.NO_ANSWER)
 
     def refused(self, data: MessageRefused) -> None:
-        """A rule, or a fault of ours, stopped members. One that stands in a call may have gone out: not touched."""
+        """A rule, or a fault of ours, stopped members. One whose call was begun may have gone out: not touched."""
         for r in data.refusals:
             member = self.dispatch.member(r.pos)
+            call = self.call_of(member)
+            if call and call.status in (CallStatus.FIXED, CallStatus.NOT_SENT):
+                drop(self.dispatch, call, {r.pos: (r.result, r.code)})  # surely not sent, and now never
             if member.call >= 0:
                 self.note("refused_but_in_a_call")
             elif member.result:

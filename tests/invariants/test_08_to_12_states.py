@@ -297,3 +297,25 @@ async def test_all_steps_in_order_and_the_last_one_speaks(street):
     assert (await street.results())[entry.row.message_id] == ("FAILED", "3010", 1)
     (told,) = await street.told()
     assert told["attempts"] == 5
+
+
+async def test_a_dead_letter_settles_members_whose_call_was_never_begun(street):
+    """The call is fixed, the breaker keeps it back, the event dies: surely not sent, so it is settled, and never sent later."""
+    street.provider.script.extend(["away"] * 9)
+    (entry,) = await street.send(1)
+    await street.house.pump()
+    ((topic, attributes, data),) = await street.house.rows(
+        Lane.REALTIME, "SELECT topic, attributes, data FROM log WHERE topic LIKE 'SEND%'"
+    )
+    decoded = msgspec.json.decode(attributes)
+    letter = Record(topics.dead("send_mt"), {**decoded, "knativeerrordest": "ims:send_mt", "knativeerrorcode": "500"}, data)
+    await street.house.store.commit(Lane.REALTIME, Change(), [letter])
+    await street.house.pump()
+    assert (await street.results())[entry.row.message_id] == ("FAILED", "9999", 1)
+    street.provider.script.clear()
+    await street.house.store.commit(Lane.REALTIME, Change(), [Record(topic, decoded, data)])
+    street.house.now += 60_000
+    await release_due(Lane.REALTIME, street.house.ctx, street.house.ctx.due)
+    await street.house.pump()
+    assert not street.provider.delivered
+    assert len(await street.told()) == 1

@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from ims.adapters.sql.lane_tables import arrays, audit, daily, dead, dispatches, held, history, log, payloads, traces
 from ims.adapters.sql.statements import Statement
@@ -76,6 +76,12 @@ _unhold = Statement(delete(held).where(held.c.id == bindparam("id_is")), ["id_is
 _hold = Statement(insert(held), _HELD_COLUMNS)
 _DEAD_COLUMNS = [c.name for c in dead.columns if c.name != "seq"]
 _bury = Statement(once(dead).values({c: bindparam(c) for c in _DEAD_COLUMNS}), _DEAD_COLUMNS)  # type: ignore[attr-defined]
+_died_again = Statement(  # a replayed letter that dies again is a letter again
+    update(dead)
+    .where(dead.c.id == bindparam("id_is"), dead.c.stage == bindparam("stage_is"), dead.c.replayed_at > literal_column("0"))
+    .values(error_code=bindparam("error_code"), error=bindparam("error"), at=bindparam("at"), replayed_at=literal_column("0")),
+    ["error_code", "error", "at", "id_is", "stage_is"],
+)
 _TRACE_COLUMNS = [c.name for c in traces.columns]
 _trace = Statement(once(traces), _TRACE_COLUMNS)  # type: ignore[arg-type]
 _LOG_COLUMNS = ["topic", "attributes", "data", "at"]
@@ -135,6 +141,8 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         _unhold.run(conn, id_)
     if change.dead:
         letters = [(d.record, d) for d in change.dead]
+        for letter in change.dead:
+            _died_again.run(conn, letter.error_code, letter.error, letter.at, letter.record.id, letter.stage)
         _bury.many(conn, [(r.id, d.stage, r.topic, attributes_text(r), r.data, d.error_code, d.error, d.at, 0) for r, d in letters])
     if change.traces:
         _trace.many(
