@@ -14,6 +14,7 @@ from ims.protocol.ids import derived
 from ims.topics import SendType
 
 FIXED_AT_A_TIME = 10  # invariant 3: calls of one event that are open at once, which a crash may leave unknown
+SKEW_MS = 60_000  # a lease that ends later than a clock beside ours could have said is of before ours was set back: void
 LEASE_MARGIN_MS = 5_000  # invariant 4: a lease is the provider's time-out and this
 
 
@@ -86,7 +87,7 @@ def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int) -> Next:
     late = now > d.send_by
     if call.status in (CallStatus.FIXED, CallStatus.NOT_SENT):
         return Next.LATE if late else Next.MAKE
-    if call.lease_until > now:
+    if now < call.lease_until <= now + int(abilities.timeout_s * 1000) + LEASE_MARGIN_MS + SKEW_MS:
         return Next.BUSY
     if abilities.keys != "none" and not late and now < call.first_at + abilities.key_ttl_s * 1000:
         return Next.REPEAT

@@ -12,6 +12,7 @@ from typing import IO
 
 from functions.batch.jobs import retention
 from ims import topics
+from ims.adapters.embedded.clock_back import after_clock_went_back
 from ims.adapters.embedded.log import EmbeddedSubscription
 from ims.adapters.embedded.upkeep import trim_log
 from ims.config import Settings
@@ -67,6 +68,8 @@ class Lanes:
                         self.release()
                         raise Misconfigured(f"lane {lane} of {self._settings.home} is being dispatched by another process") from None
                 await asyncio.sleep(0.1)
+            if back_ms := await after_clock_went_back(self._store, lane, self._ctx.clock):
+                log.warning("clock_went_back", lane=lane, seconds=back_ms // 1000)
 
     def release(self) -> None:
         """Let another process have the lanes."""

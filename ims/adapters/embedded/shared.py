@@ -43,7 +43,7 @@ class EmbeddedShared:
 
         def job(conn: Connection) -> bool:
             row = conn.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
-            if row is not None and row[0] != owner and row[1] > now:
+            if row is not None and row[0] != owner and now < row[1] <= now + int(ttl_s * 1000):  # later: the clock was set back
                 return False
             conn.execute(delete(leases).where(leases.c.name == name))
             conn.execute(insert(leases).values(name=name, owner=owner, until=now + int(ttl_s * 1000)))
