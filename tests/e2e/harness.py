@@ -424,11 +424,15 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._started:
+        self.end(*self._started)
+
+    def end(self, *processes: subprocess.Popen[bytes]) -> None:
+        """SIGTERM to all of them, and kill what does not go by itself."""
+        for process in processes:
             if process.poll() is None:
                 process.terminate()
         deadline = time.monotonic() + STOP_S
-        for process in self._started:
+        for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
             end_group(process)
