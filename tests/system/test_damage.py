@@ -48,7 +48,8 @@ def half_done(tmp_path: Path, strangers: CallbackServer) -> Iterator[tuple[Home,
         with Load(books, campaigns=3, rows=500, singles=100):
             pass
     yield home, books
-    home.stop()
+    if home.process:
+        home.kill9("all")  # events whose rows are lost are tried again and again: a drain would wait for them
 
 
 def fsck(home: Home, *options: str) -> tuple[int, dict[str, dict[str, Any]], str]:

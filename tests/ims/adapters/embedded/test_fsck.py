@@ -1,0 +1,114 @@
+"""What fsck finds and what a repair brings back, on files of a house without processes."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ims.adapters.embedded import fsck
+from ims.adapters.embedded.salvage import copy_table
+
+PAGE = 4096
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A mass lane with 300 events of one message each; the first 200 have an outcome."""
+    fsck._make(tmp_path / "mass.db", "mass.db", {"acceptance_20000": ""})
+    with closing(sqlite3.connect(tmp_path / "mass.db")) as conn, conn:
+        for n in range(300):
+            birth = f"m{n:015d}"
+            attributes = f'{{"id":"{birth}","subject":"{birth}","imslane":"mass"}}'
+            conn.execute("INSERT INTO payloads VALUES (?, 'RECV-MT-MASS', ?, ?, 1, 1)", (birth, attributes, random.randbytes(300)))
+            conn.execute("INSERT INTO acceptance_20000 VALUES (?, x'00', ?, 0, 1, 1)", (n.to_bytes(16, "big"), birth))
+            if n < 200:
+                conn.execute("INSERT INTO history VALUES (" + ",".join("?" * 21) + ")", (birth, 0, 1, *("x",) * 18))
+                conn.execute("INSERT INTO dispatches VALUES (?, 1, 1, 1, 0, x'00')", (birth,))
+    return tmp_path
+
+
+def log_of(home: Path) -> list[str]:
+    with closing(sqlite3.connect(home / "mass.db")) as conn:
+        return [row[0] for row in conn.execute("SELECT json_extract(attributes, '$.id') FROM log ORDER BY 1")]
+
+
+def root_of(home: Path, table: str) -> int:
+    with closing(sqlite3.connect(home / "mass.db")) as conn:
+        return int(conn.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0])
+
+
+def overwrite(home: Path, page: int) -> None:
+    with (home / "mass.db").open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+
+
+def test_a_whole_file_is_left_alone(home: Path) -> None:
+    before = (home / "mass.db").read_bytes()
+    [finding] = fsck.repair(home)
+    assert (finding.damage, finding.repaired, finding.unfinished) == ([], False, 100)
+    assert (home / "mass.db").read_bytes() == before
+
+
+def test_a_damaged_history_is_copied_as_far_as_it_can_be_read_and_work_goes_on(home: Path) -> None:
+    overwrite(home, root_of(home, "history"))
+    [finding] = fsck.check(home)
+    assert finding.damage
+    [finding] = fsck.repair(home)
+    assert finding.repaired
+    assert finding.lost == ["rows of history: 0 could be read"]
+    assert (home / finding.kept).exists()
+    assert fsck.check(home)[0].damage == []
+    assert len(log_of(home)) == 300, "without history nobody knows that it is done: read again, which calls nobody twice"
+
+
+def test_where_calls_were_lost_nothing_is_sent_before_somebody_says_so(home: Path) -> None:
+    overwrite(home, root_of(home, "dispatches"))
+    [finding] = fsck.repair(home)
+    assert any("100 events rest" in line for line in finding.lost)
+    assert log_of(home) == []
+    fsck.repair(home, resend=True)
+    assert len(log_of(home)) == 100
+    fsck.repair(home, resend=True)
+    assert len(log_of(home)) == 100, "not put twice"
+
+
+def test_accepted_rows_without_contents_are_damage_and_are_let_go_of(home: Path) -> None:
+    with closing(sqlite3.connect(home / "mass.db")) as conn, conn:
+        conn.execute("DELETE FROM payloads WHERE birth >= 'm000000000000290'")
+    [finding] = fsck.check(home)
+    assert finding.damage == ["10 accepted messages of acceptance_20000 have lost their contents"]
+    [finding] = fsck.repair(home)
+    assert finding.lost == ["10 accepted messages without contents: their ids are free again, clients may repeat them"]
+    assert fsck.check(home)[0].damage == []
+
+
+def test_what_is_no_database_becomes_an_empty_one(home: Path) -> None:
+    (home / "mass.db").write_bytes(b"\0" * 10_000)
+    [finding] = fsck.repair(home)
+    assert finding.lost[0].startswith("everything")
+    assert fsck.check(home)[0].damage == []
+
+
+def test_rows_on_both_sides_of_a_damaged_page_are_read(home: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(home / "mass.db")) as conn:
+        conn.execute("CREATE TABLE wide (id INTEGER PRIMARY KEY, text TEXT)")
+        conn.executemany("INSERT INTO wide VALUES (?, ?)", [(n, "x" * 400) for n in range(1, 1_001)])
+        conn.commit()
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = (home / "mass.db").read_bytes()
+    leaves = [at for at in range(0, len(raw), PAGE) if raw[at : at + 1] == b"\x0d" and raw[at : at + PAGE].count(b"x" * 400) > 5]
+    with (home / "mass.db").open("r+b") as file:
+        file.seek(leaves[len(leaves) // 2])
+        file.write(b"\xff" * PAGE)
+    with closing(sqlite3.connect(tmp_path / "fresh.db")) as fresh:
+        sql = "CREATE TABLE wide (id INTEGER PRIMARY KEY, text TEXT)"
+        fresh.execute(sql)
+        copied = copy_table(home / "mass.db", fresh, "wide", sql)
+        assert not copied.whole
+        assert 950 <= copied.rows < 1_000
+        assert fresh.execute("SELECT min(id), max(id) FROM wide").fetchone() == (1, 1_000)
