@@ -18,6 +18,7 @@ from typing import Any
 from callbacks import CallbackServer
 from harness import Answer, Home, call, eventually, new_id, new_number
 
+REST_S = 9.0  # provider_timeout_s of 1, the lease's margin of 5, a park, and some
 LANES = ("auth", "realtime", "mass", "ad")
 _paths = itertools.count(1)
 
@@ -184,6 +185,13 @@ class Books:
             unknown=len(unknown),
             repeated=sum(self.refused.values()),
         )
+
+    def still_once(self) -> None:
+        """Once more when leases are over and parked events came back: a result may be told by a report while its call is tried yet."""
+        sent, history = self.sent(), self.history()
+        assert max(sent.values(), default=0) <= 1, "sent twice, after its result was told"
+        late = [id_ for id_, number in self.offered.items() if number in sent and id_ not in history]
+        assert not late, f"{len(late)} messages went out late and have no history"
 
     def _gaps(self) -> dict[str, Any]:
         history, told, sent = self.history(), self.told(), self.sent()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from books import Allowed, Books
+from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
 from conftest import LONG
 from harness import Home
@@ -50,20 +50,27 @@ def drawn(chance: random.Random, number: int) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=MODES)
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Home]]:
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Home, list[Books]]]:
+    """A home and the books of its rounds, which are looked at once more when all has come to rest."""
     more = {"report_deadline_sms_s": 12} if request.param == "none" else {}
     with Home(tmp_path_factory.mktemp(request.param) / "home", simulator_keys=request.param, **FAST, **more) as made:
-        yield request.param, made
+        rounds: list[Books] = []
+        yield request.param, made, rounds
+        if made.process:
+            time.sleep(REST_S)
+            for books in rounds:
+                books.still_once()
 
 
 @pytest.mark.parametrize("number", range(ROUNDS // len(MODES)))
 def test_kill_9(
-    home: tuple[str, Home], callbacks: CallbackServer, chance: random.Random, number: int, write_down: Callable[..., None]
+    home: tuple[str, Home, list[Books]], callbacks: CallbackServer, chance: random.Random, number: int, write_down: Callable[..., None]
 ) -> None:
-    mode, ims = home
+    mode, ims, rounds = home
     if ims.process is None:
         ims.start()
     books = Books(ims, callbacks)
+    rounds.append(books)
     victims = drawn(chance, number + (ROUNDS // len(MODES)) * MODES.index(mode))
     campaigns, rows, singles = chance.choice(((8, 500, 120), (4, 1_000, 160), (13, 300, 100)))
     started = time.monotonic()

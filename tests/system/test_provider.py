@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from books import Allowed, Books
+from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
 from conftest import LONG
 from harness import Home
@@ -24,7 +24,7 @@ FAULTS = {
     "errors": ("garbage", 0.05, 3600, "call", {}, False),
     "refusals": ("away", 0.05, 3600, "none", {}, False),
     "slow": ("slow", 1.0, AWAY_S, "call", SLOW, False),
-    "slow_recipient": ("slow", 1.0, AWAY_S, "recipient", SLOW, False),
+    "slow_no_keys": ("slow", 1.0, AWAY_S, "none", SLOW, True),
     "garbage": ("garbage", 1.0, AWAY_S, "recipient", {}, False),
     "close_after": ("close_after", 0.5, AWAY_S, "call", {}, True),
     "close_after_no_keys": ("close_after", 0.3, AWAY_S, "none", {}, True),
@@ -44,5 +44,8 @@ def test_provider(name: str, tmp_path: Path, callbacks: CallbackServer, write_do
         accepted = time.monotonic() - started
         counts = books.check(90 + 3 * AWAY_S, Allowed(unknown=unknown))
         assert counts.answered >= 2_000
+        if mode in ("slow", "garbage", "close_after"):  # taken, and not said so: what is tried again shows only later
+            time.sleep(REST_S)
+            books.still_once()
         took = time.monotonic() - started
         write_down(fault=name, share=share, accepted_in_s=round(accepted, 1), took_s=round(took, 1), **dataclasses.asdict(counts))
