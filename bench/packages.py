@@ -20,6 +20,8 @@ MODULE = {
     "functions-framework": "functions_framework.aio",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
+    "kafka-python": "kafka",
+    "localstack-client": "localstack_client.session",
     "cryptography": "cryptography.hazmat.primitives.ciphers.aead",
     "cloudevents": "cloudevents.http",
 }
@@ -46,17 +48,30 @@ def needs(name: str, seen: set[str]) -> set[str]:
     return seen
 
 
+def extra_needs(name: str, extra: str) -> set[str]:
+    """What an extra of the distribution adds."""
+    seen: set[str] = set()
+    for text in distribution(name).requires or ():
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
+            needs(requirement.name, seen)
+    return seen
+
+
 def size_mb(names: set[str]) -> float:
     """Their files, compiled ones included."""
     return sum(Path(str(f.locate())).stat().st_size for n in names for f in distribution(n).files or () if f.locate().is_file()) / 1e6
 
 
 def main() -> None:
-    asked = [line for line in (ROOT / "requirements.in").read_text().split("\n") if line and not line.startswith("#")]
+    asked = [Requirement(line) for line in (ROOT / "requirements.in").read_text().split("\n") if line and not line.startswith("#")]
     print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()} {platform.release()}\n")
     print("| Package | Version | Import, ms | Own size, MB | With what it needs, MB |\n|---|---|---|---|---|")
-    for name in asked:
-        ms, own, whole = import_ms(MODULE.get(name, name)), size_mb({name}), size_mb(needs(name, set()))
+    for requirement in asked:
+        name = requirement.name
+        extras = {n for extra in requirement.extras for n in extra_needs(name, extra)}
+        ms, own, whole = import_ms(MODULE.get(name, name)), size_mb({name}), size_mb(needs(name, set()) | extras)
         print(f"| {name} | {distribution(name).version} | {ms:.0f} | {own:.1f} | {whole:.1f} |")
 
 

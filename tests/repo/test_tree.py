@@ -92,7 +92,7 @@ def test_no_path_of_a_machine_and_no_address_of_a_registry() -> None:
 
 def test_locks_pin_what_is_asked_for() -> None:
     for asked, lock in (("requirements.in", "requirements.lock"), ("requirements-dev.in", "requirements-dev.lock")):
-        names = [line.strip() for line in (ROOT / asked).read_text().splitlines() if re.fullmatch(r"[a-z][a-z0-9-]+", line.strip())]
+        names = re.findall(r"^[a-z][a-z0-9-]+", (ROOT / asked).read_text(), re.MULTILINE)
         text = (ROOT / lock).read_text()
         assert names
         assert [n for n in names if not re.search(rf"^{re.escape(n)}==", text, re.MULTILINE)] == []
