@@ -6,6 +6,7 @@ ImsError
 │   ├── Conflict        a compare-and-set was lost; decide again on the new state
 │   └── Unavailable     a store, log or peer is away
 ├── Poison              answer 400: this event can never be handled, keep it as a dead letter
+├── TooLarge            a record that the log will never take
 ├── Misconfigured       refuse to start, naming the setting
 └── ProviderError       what a whole call to a provider came to
     ├── NotSent         surely not sent: the call may be made again
@@ -46,6 +47,10 @@ class Unavailable(Later):
 
 class Poison(ImsError):
     """An event that no retry can help."""
+
+
+class TooLarge(ImsError):
+    """A record is larger than the log allows; the text names its id and size."""
 
 
 class Misconfigured(ImsError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
+from typing import NamedTuple
 
 from ims.lanes import Lane
 
@@ -77,6 +79,39 @@ def consumed_by(stage: str, lane: Lane) -> list[str]:
             return [dead(s) for s in STAGES if s != "deadletter"]
         case _:
             raise ValueError(f"no stage is called {stage!r}")
+
+
+class SourceOf(NamedTuple):
+    """What one consumer group reads: the topics of a stage, of one lane or (none) of all lanes together."""
+
+    stage: str
+    lane: Lane | None
+    topics: tuple[str, ...]
+
+    @property
+    def group(self) -> str:
+        """The consumer group, on Kafka and Knative alike."""
+        return f"ims-{self.stage.replace('_', '-')}-{self.lane or 'all'}"
+
+
+def _laneless(topic: str) -> bool:
+    return topic in (ANALYZE, AUDIT) or topic.endswith("-DLT")
+
+
+def sources() -> Iterator[SourceOf]:
+    """Every source of a log that all lanes share (Kafka): one per stage and lane, and one per stage for topics without a lane.
+
+    On one machine each lane has a log file of its own, so topics without a lane exist once in each: `consumed_by`.
+    """
+    for stage in STAGES:
+        shared: dict[str, None] = {}
+        for lane in Lane:
+            names = consumed_by(stage, lane)
+            if own := tuple(t for t in names if not _laneless(t)):
+                yield SourceOf(stage, lane, own)
+            shared |= dict.fromkeys(t for t in names if _laneless(t))
+        if shared:
+            yield SourceOf(stage, None, tuple(shared))
 
 
 def all_topics(lane: Lane) -> list[str]:

@@ -1,9 +1,12 @@
-"""Reading the event log as a consumer group does."""
+"""The event log: appending to it, and reading it as consumer groups do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from ims.protocol.envelope import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,23 @@ class Delivery:
     data: bytes
 
 
+class Appender(Protocol):
+    """Puts records into the log where the log is not the state's own database."""
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Return when every record is durable (Kafka: acknowledged by min.insync replicas).
+
+        Unavailable: the log does not take them now; some may be in it, and the same append may be repeated, since every
+        reader knows events by their ids. Misconfigured: it never will (not authorised, no such topic). TooLarge: one of
+        them, named by its id and size, is larger than the log allows; the others may be in it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Wait (bounded) for what is on its way, then let go."""
+        ...
+
+
 class Subscription(Protocol):
     """The topics of one stage and lane, for one consumer group.
 
@@ -24,7 +44,10 @@ class Subscription(Protocol):
     """
 
     async def fetch(self, limit: int) -> list[Delivery]:
-        """What is there now, in log order per partition, each record once; empty when there is nothing."""
+        """What is there now, in log order per partition, each record once; empty when there is nothing.
+
+        Unavailable when the log is away.
+        """
         ...
 
     async def wait(self, timeout_s: float) -> None:
@@ -32,7 +55,10 @@ class Subscription(Protocol):
         ...
 
     def finish(self, delivery: Delivery) -> None:
-        """The record is handled: with all before it finished, it will not come again after the next commit."""
+        """The record is handled: with all before it finished, it will not come again after the next commit.
+
+        A record of a partition that was taken away meanwhile is somebody else's now: nothing happens.
+        """
         ...
 
     async def commit(self) -> None:
@@ -41,4 +67,8 @@ class Subscription(Protocol):
 
     async def lag(self) -> int:
         """Records not finished yet."""
+        ...
+
+    async def close(self) -> None:
+        """Commit and leave the group, so that another member has the partitions at once."""
         ...

@@ -1,4 +1,4 @@
-"""What processes share without owing it durability: leases of workers, rate buckets."""
+"""What processes share to be polite to the outside and to each other: leases, rates, daily caps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Protocol
 
 
 class Shared(Protocol):
-    """Nothing here decides about sending: losing all of it makes IMS slower, never wrong."""
+    """Nothing here decides about sending: losing all of it makes IMS slower, never wrong.
+
+    Unavailable when the store does not answer.
+    """
 
     async def lease(self, name: str, owner: str, ttl_s: float) -> bool:
         """Take or keep a lease. False: somebody else has it."""

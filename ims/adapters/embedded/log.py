@@ -130,6 +130,9 @@ class EmbeddedSubscription:
         for _, seq, progress in moved:
             progress.stored = seq
 
+    async def close(self) -> None:
+        await self.commit()
+
     async def lag(self) -> int:
         if not self._started:
             await self._start()
