@@ -24,6 +24,7 @@ MODULE = {
     "localstack-client": "localstack_client.session",
     "cryptography": "cryptography.hazmat.primitives.ciphers.aead",
     "cloudevents": "cloudevents.http",
+    "pyyaml": "yaml",
 }
 _TRIES = 5
 _CLOCK = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
