@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ims.errors import Misconfigured
@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".ims"), description="Data folder of the embedded profile.")
     port: int = Field(8080, ge=0, le=65535, description="Port of the intake URL; 0 takes a free one.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
+    function: str = Field("", description="What `ims serve` serves where none is named; several, by comma, go by the path.")
+    trusted_proxies: str = Field("", description="Networks, by comma, whose X-Forwarded-For `ims serve` believes; empty: none.")
     keys: str = Field("", description="Keyring (JSON); empty: a 0600 file in the home, made at the first start.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
     clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
@@ -62,11 +64,19 @@ class Settings(BaseSettings):
     delivery_retry: int = Field(8, ge=0, description="Attempts after the first before an event becomes a dead letter.")
     delivery_delay_s: float = Field(0.2, gt=0, description="Wait before attempt k+1 is 2^k of these.")
     delivery_timeout_s: float = Field(90, gt=0, description="Of one delivery of an event to a function.")
+    handler_limit_s: float = Field(75, gt=0, description="Of one event in a function of `ims serve`; then it comes again.")
     poll_idle_s: float = Field(0.5, gt=0, description="Pause of the report poller when nothing waits.")
 
     log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
     x_ims_key: str = Field("", description="Credential of `ims send --url`, where IMS was not started from this home.")
     history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Settings:
+        """Each limit holds the one before it, or work that was nearly done is done again and again."""
+        if not self.provider_timeout_s < self.handler_limit_s < self.delivery_timeout_s:
+            raise ValueError("IMS_PROVIDER_TIMEOUT_S < IMS_HANDLER_LIMIT_S < IMS_DELIVERY_TIMEOUT_S must hold")
+        return self
 
     def keyring(self) -> Keyring:
         """The keys of this installation."""
@@ -78,7 +88,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # names and types are checked by the model itself
     except ValidationError as exc:
-        wrong = "; ".join(f"IMS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors())
+        wrong = "; ".join(f"IMS_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in exc.errors())
         raise Misconfigured(wrong) from exc
 
 

@@ -18,6 +18,7 @@ from ims.config import Settings, load_settings
 from ims.telemetry import configure_logs
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+HealthPort = Annotated[int, typer.Option(help="Answer /healthz and /metrics on this port of every address; 0: nowhere.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -136,44 +137,54 @@ def down() -> None:
     fail("it is not running (up.json is stale; the next `ims up` takes it over)")
 
 
-def serve(function: str, port: Annotated[int, typer.Option()] = 8080, host: Annotated[str, typer.Option()] = "127.0.0.1") -> None:
-    """Serve one function over HTTP, as a container does."""
+def serve(
+    function: Annotated[list[str] | None, typer.Argument(help="Empty: what IMS_FUNCTION says. Several are told apart by the path.")] = None,
+    port: Annotated[int, typer.Option()] = 8080,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+) -> None:
+    """Serve functions over HTTP, as a container does."""
     import uvloop
 
     from ims.serve.app import NAMES, FunctionApp
     from ims.serve.http import server
 
-    if function not in NAMES:
-        fail(f"no function is called {function!r}: {', '.join(NAMES)}")
     settings = load_settings()
-    configure_logs(function, settings.log_level)
-    uvloop.run(server(FunctionApp(function, settings), host, port).serve())
+    names = function or [name for name in settings.function.split(",") if name]
+    if not names or set(names) - set(NAMES):
+        fail(f"no function is called {', '.join(sorted(set(names) - set(NAMES))) or 'nothing'}: {', '.join(NAMES)}")
+    configure_logs("+".join(names), settings.log_level)
+    uvloop.run(server(FunctionApp(names, settings), host, port, trusted_proxies=settings.trusted_proxies).serve())
 
 
-def work(name: str, lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None) -> None:
-    """Run one of the loops that run for ever: deadlines, held, callbacks, reports."""
+def work(
+    name: list[str],
+    lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None,
+    health_port: HealthPort = 0,
+) -> None:
+    """Run some of the loops that run for ever: deadlines, held, callbacks, reports."""
     from ims.lanes import Lane
     from ims.runtime.context import install
     from ims.serve import workers
+    from ims.serve.health import health
     from ims.wiring import build, close
 
-    if name not in workers.NAMES:
-        fail(f"no worker is called {name!r}: {', '.join(workers.NAMES)}")
+    if unknown := set(name) - set(workers.NAMES):
+        fail(f"no worker is called {', '.join(sorted(unknown))}: {', '.join(workers.NAMES)}")
     settings = load_settings()
-    configure_logs(f"work-{name}", settings.log_level)
+    process = f"work-{name[0]}" if len(name) == 1 else "work"
+    configure_logs(process, settings.log_level)
     lanes = [Lane(entry) for entry in lane] if lane else list(Lane)
 
     async def run() -> None:
-        ctx = build(settings, f"work-{name}")
+        ctx = build(settings, process)
         install(ctx)
         stop = asyncio.Event()
         for sig in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sig, stop.set)
-        tasks = [
-            asyncio.create_task(workers.loop(lease, step, idle_s, ctx))
-            for lease, (step, idle_s) in workers.steps(name, lanes, ctx, settings.poll_idle_s).items()
-        ]
-        await stop.wait()
+        steps = {lease: step for each in name for lease, step in workers.steps(each, lanes, ctx, settings.poll_idle_s).items()}
+        tasks = [asyncio.create_task(workers.loop(lease, step, idle_s, ctx)) for lease, (step, idle_s) in steps.items()]
+        async with health(health_port):
+            await stop.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -205,6 +216,7 @@ def batch(name: str) -> None:
 def dispatch(
     sink: Annotated[list[str], typer.Option(help="stage=url[,url...]: where a stage's events go; copies are dealt to at random.")],
     lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None,
+    health_port: HealthPort = 0,
 ) -> None:
     """Deliver the log's events to functions that run as processes of their own."""
     from ims import topics
@@ -219,7 +231,7 @@ def dispatch(
         urls[stage] = targets.split(",")
     settings = load_settings()
     configure_logs("dispatch", settings.log_level)
-    asyncio.run(run(settings, [Lane(entry) for entry in lane] if lane else list(Lane), urls))
+    asyncio.run(run(settings, [Lane(entry) for entry in lane] if lane else list(Lane), urls, health_port))
 
 
 def lag(as_json: Json = False) -> None:

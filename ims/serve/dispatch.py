@@ -11,11 +11,12 @@ from ims.config import Settings
 from ims.lanes import Lane
 from ims.runtime.context import install
 from ims.runtime.source import Answer, Sink
+from ims.serve.health import health
 from ims.serve.lanes import Lanes
 from ims.wiring import build, close
 
 
-async def dispatch(settings: Settings, lanes: Sequence[Lane], urls: Mapping[str, Sequence[str]]) -> None:
+async def dispatch(settings: Settings, lanes: Sequence[Lane], urls: Mapping[str, Sequence[str]], health_port: int = 0) -> None:
     """Deliver the lanes' events to the stages' URLs until a signal comes; then drain."""
     ctx = build(settings, "dispatch", with_providers=False)
     install(ctx)
@@ -33,7 +34,8 @@ async def dispatch(settings: Settings, lanes: Sequence[Lane], urls: Mapping[str,
     running = Lanes(ctx, settings, lanes, {stage: sink(targets) for stage, targets in urls.items()})
     await running.take()
     tasks = [asyncio.ensure_future(work) for work in running.work()]
-    await stop.wait()
+    async with health(health_port):
+        await stop.wait()
     await running.stop()
     for task in tasks:
         task.cancel()

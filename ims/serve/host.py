@@ -116,7 +116,7 @@ class Host:
         return lanes
 
     def _application(self) -> ASGIApp:
-        app: ASGIApp = FunctionApp(self.plan.http, self.settings, self.ctx)
+        app: ASGIApp = FunctionApp([self.plan.http], self.settings, self.ctx)
         token = os.environ.get("IMS_INTERNAL_TOKEN", "")
         if self.name == "edge":
             self._gateway = Gateway(app, os.environ["IMS_INTAKE_BULK_URL"], token)
