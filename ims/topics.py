@@ -43,6 +43,11 @@ def send(send_type: SendType, lane: Lane) -> str:
     return f"SEND-{send_type}-{lane.upper()}"
 
 
+def sends(lane: Lane) -> list[str]:
+    """Every topic of messages on their way to a provider."""
+    return [send(t, lane) for t in SendType if (t, lane) not in _NO_TOPIC]
+
+
 def report(lane: Lane) -> str:
     """Everything that became of messages."""
     return f"REPORT-{lane.upper()}"

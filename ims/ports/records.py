@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -113,6 +113,7 @@ class HeldEvent:
     due_at: int
     reason: str
     since: int
+    send_by: int  # past it the event waits for nothing: its messages are to be settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +172,15 @@ class Due(Protocol):
         """Whether an event of this birth is parked."""
         ...
 
-    async def take_held(self, lane: Lane, now: int, again_at: int, limit: int) -> list[Record]:
-        """Parked events whose time has come; `Change.released` ends their rest."""
+    async def take_held(self, lane: Lane, now: int, again_at: int, most: Mapping[str, int]) -> list[Record]:
+        """Parked events whose time has come, at most so many of each topic; `Change.released` ends their rest.
+
+        A page of those whose send_by has passed comes in any case: they wait for no provider.
+        """
+        ...
+
+    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
+        """Those of these events that are parked, and when each may come again."""
         ...
 
 

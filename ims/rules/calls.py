@@ -40,6 +40,16 @@ def concerns(call: Call, positions: Collection[int]) -> bool:
     return bool(call.members) and call.members[0] in positions
 
 
+def left(d: Dispatch, positions: Collection[int]) -> list[Call]:
+    """Calls of these members whose outcome is not stored."""
+    return [c for c in d.calls if c.status != CallStatus.DONE and concerns(c, positions)]
+
+
+def settled(d: Dispatch, positions: Sequence[int]) -> bool:
+    """Whether nothing is left to send for these members."""
+    return not left(d, set(positions)) and not undecided(d, positions)
+
+
 def refuse(d: Dispatch, refusals: Mapping[int, tuple[str, str]]) -> None:
     """Record who stays out of every call, with (result, code)."""
     d.refused.extend(Refused(pos, result, code) for pos, (result, code) in refusals.items())

@@ -17,6 +17,8 @@ from ims.protocol.envelope import Envelopes
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
 from ims.runtime.breaker import Breakers
+from ims.runtime.pace import Pace
+from ims.runtime.rates import Rates
 
 
 class Caller(Protocol):
@@ -58,6 +60,8 @@ class Context:
     polled: list[Provider] = field(default_factory=list)  # accounts whose delivery reports are fetched, not pushed
     caller: Caller | None = None
     breakers: Breakers = field(default_factory=Breakers)
+    rates: Rates = field(default_factory=Rates)
+    paces: dict[str, Pace] = field(default_factory=dict)  # of held events, by topic
     trace: Callable[..., None] = lambda *_args: None
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

@@ -26,7 +26,6 @@ from ims.runtime.stage import CONFLICT_TRIES, Decision, commit
 from ims.telemetry import CLAIMS, HELD, SENT
 
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
-_RATE_WAIT_S = 20.0  # for the account's rate; longer, and the event is parked so that its window is free for others
 _MAX_PARK_S = 300.0
 _BREAKER = "breaker"
 _CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
@@ -114,7 +113,9 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
         raise Poison(f"send_* cannot handle {event.type}")
     work = _Work(event, event.data, ctx, how, ctx.provider(how.family, event.lane))
     rows = {r.pos: r for r in event.data.rows}
-    if work.provider.abilities.rate_per_s and (wait_s := await _draw(work, len(rows))):
+    rate = work.provider.abilities.rate_per_s
+    # before any claim, since a lease must not run out while waiting
+    if rate and (wait_s := await ctx.rates.take(ctx.shared, work.breaker, len(rows), rate)):
         return Decision(rows=len(rows), note=await _settle(work, await work.load(), (), _Tried(-1, None, wait_s, "rate")))
     while True:
         fixed = await _fix(work)
@@ -247,24 +248,6 @@ def _finished(answers: list[Answer], ctx: Context) -> Mark:
     return lambda call: calls.finish(call, answers, at)
 
 
-async def _draw(work: _Work, want: int) -> float:
-    """Take the account's rate before any claim, since a lease must not run out while waiting.
-
-    0 when it is taken, else how long the event should rest, in seconds.
-    """
-    rate = work.provider.abilities.rate_per_s
-    waited = 0.0
-    while True:
-        want -= await work.ctx.shared.draw(f"rate/{work.breaker}", want, rate, max(want, int(rate)))
-        if want <= 0:
-            return 0.0
-        pause = min(1.0, want / rate)
-        if waited + pause > _RATE_WAIT_S:
-            return random.uniform(2, 10)  # noqa: S311 - spread, so that parked events do not come back together
-        await asyncio.sleep(pause)
-        waited += pause
-
-
 async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None) -> Next:
     """Write what the last try came to and claim the next one, in one compare-and-set; what the claim is for."""
     ctx, abilities = work.ctx, work.provider.abilities
@@ -313,7 +296,7 @@ async def _settle(work: _Work, d: Dispatch, tried: Sequence[_Tried], parked: _Tr
     def finish(d: Dispatch) -> tuple[Sequence[Emit], Change]:
         nonlocal note
         change = Change()
-        left = [c for c in d.calls if c.status != CallStatus.DONE and calls.concerns(c, wanted)]
+        left = calls.left(d, wanted)
         if left or calls.undecided(d, sorted(wanted)):
             now = ctx.clock()
             tries = max((c.tries for c in left), default=0)
@@ -325,7 +308,7 @@ async def _settle(work: _Work, d: Dispatch, tried: Sequence[_Tried], parked: _Tr
                 due = min(due, request.send_by + 1000)
             emit = Emit(topics.send(request.send_type, event.lane), event.id, request, event.subject, event.lane, event.channel)
             reason = parked.reason if parked else "left"
-            change.held.append(HeldEvent(ctx.envelopes.seal(emit, event.trace, now), due, reason, now))
+            change.held.append(HeldEvent(ctx.envelopes.seal(emit, event.trace, now), due, reason, now, request.send_by))
             note = f"parked: {reason}"
         return outputs(event, request, d, wanted), change
 

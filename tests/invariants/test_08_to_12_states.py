@@ -62,6 +62,51 @@ async def test_a_provider_that_is_away_parks_events_and_loses_none(street):
     assert {status for _, status in street.house.statuses} == {200}
 
 
+async def test_a_backlog_does_not_go_round_while_its_provider_is_away(street):
+    """Invariant 9: one event at a time finds out; when it gets through, the others follow, each once."""
+    house = street.house
+    street.provider.script.extend(["away"] * 500)
+    for _ in range(30):
+        await street.send(2, Lane.MASS)
+    await house.pump()
+    house.now += 3_600_000  # all of them are due
+    house.statuses.clear()
+    for _ in range(40):
+        await release_due(Lane.MASS, house.ctx, house.ctx.due)
+        await house.pump()
+        house.now += 1_000
+    tried = sum(stage == "send_mt" for stage, _ in house.statuses)
+    assert 30 < tried < 40, "all of them once, and then a probe now and then"
+    assert await house.rows(Lane.MASS, "SELECT count(*) FROM held") == [(30,)]
+    street.provider.script.clear()
+    house.now += 60_000
+    house.statuses.clear()
+    for _ in range(8):
+        await release_due(Lane.MASS, house.ctx, house.ctx.due)
+        await house.pump()
+    assert await house.rows(Lane.MASS, "SELECT count(*) FROM held") == [(0,)]
+    assert sum(stage == "send_mt" for stage, _ in house.statuses) == 30
+    assert list(street.provider.delivered.values()) == [1] * 60
+
+
+async def test_what_has_expired_behind_a_provider_that_is_away_is_settled_at_once(street):
+    """Invariants 7 and 9: it waits for nobody, however slowly the others are tried."""
+    house = street.house
+    street.provider.script.extend(["away"] * 500)
+    for _ in range(20):
+        await street.send(1, Lane.AUTH)
+    await house.pump()
+    house.now += 10_000
+    await release_due(Lane.AUTH, house.ctx, house.ctx.due)
+    await house.pump()
+    house.now += 200_000
+    await release_due(Lane.AUTH, house.ctx, house.ctx.due)
+    await house.pump()
+    assert {r[0] for r in (await street.results(Lane.AUTH)).values()} <= {"EXPIRED", "FAILED"}
+    assert len(await street.results(Lane.AUTH)) == 20
+    assert await house.rows(Lane.AUTH, "SELECT count(*) FROM held") == [(0,)]
+
+
 async def test_a_refused_call_is_final_for_all_members(street):
     street.provider.script.append(CallRefused("8003"))
     await street.send(2)

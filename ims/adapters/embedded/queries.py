@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
 from ims.adapters.embedded.store import EmbeddedStore
 from ims.adapters.sql import due, results
-from ims.adapters.sql.lane_tables import dispatches, held
+from ims.adapters.sql.lane_tables import dispatches
 from ims.lanes import Lane
 from ims.ports.records import StoredArray
 from ims.ports.results import Endpoint
@@ -30,11 +30,13 @@ class EmbeddedDue:
     async def is_held(self, lane: Lane, birth: str) -> bool:
         return await self._files[lane].read(lambda conn: due.is_held(conn, birth))
 
-    async def take_held(self, lane: Lane, now: int, again_at: int, limit: int) -> list[Record]:
-        ready = select(held.c.id).where(held.c.due_at <= now).limit(1)
-        if not await self._files[lane].read(lambda conn: conn.execute(ready).first()):
+    async def take_held(self, lane: Lane, now: int, again_at: int, most: Mapping[str, int]) -> list[Record]:
+        if not await self._files[lane].read(lambda conn: due.any_held(conn, now, list(most))):
             return []
-        return await self._files[lane].write(lambda conn: due.take_held(conn, now, again_at, limit))
+        return await self._files[lane].write(lambda conn: due.take_held(conn, now, again_at, most))
+
+    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
+        return await self._files[lane].read(lambda conn: due.parked(conn, ids))
 
 
 class EmbeddedResults:

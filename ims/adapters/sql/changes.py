@@ -136,7 +136,7 @@ def apply(conn: Connection, change: Change, at: int) -> None:
     for h in change.held:
         _unhold.run(conn, h.record.id)
         r = h.record
-        _hold.run(conn, r.id, r.attributes["subject"], r.topic, attributes_text(r), r.data, h.due_at, h.since, h.reason)
+        _hold.run(conn, r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, h.reason, attributes_text(r), r.data)
     for id_ in change.released:
         _unhold.run(conn, id_)
     if change.dead:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select, update
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import dispatches, held
 from ims.adapters.sql.statements import Statement
 from ims.protocol.envelope import Record
+
+_OVER = 50  # events whose send_by has passed, in one page
 
 _rearm = Statement(
     update(dispatches)
@@ -30,13 +34,27 @@ def take_deadlines(conn: Connection, now: int, again_at: int, limit: int) -> lis
     return found
 
 
-def take_held(conn: Connection, now: int, again_at: int, limit: int) -> list[Record]:
-    """Events that are due, moved on to `again_at`."""
-    query = select(held.c.topic, held.c.attributes, held.c.data, held.c.id).where(held.c.due_at <= now).order_by(held.c.due_at).limit(limit)
-    rows = list(conn.execute(query))
+def any_held(conn: Connection, now: int, topics: Sequence[str]) -> bool:
+    """Whether an event is due that is of these topics, or whose send_by has passed."""
+    ready = and_(held.c.due_at <= now, or_(held.c.topic.in_(topics), held.c.send_by < now))
+    return conn.execute(select(held.c.id).where(ready).limit(1)).first() is not None
+
+
+def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]) -> list[Record]:
+    """Events that are due, so many of each topic, and a page of those whose send_by has passed; moved on to `again_at`."""
+    query = select(held.c.topic, held.c.attributes, held.c.data, held.c.id)
+    rows = list(conn.execute(query.where(held.c.send_by < now, held.c.due_at <= now).limit(_OVER)))
+    for topic, count in most.items():
+        due = query.where(held.c.topic == topic, held.c.due_at <= now, held.c.send_by >= now)
+        rows += conn.execute(due.order_by(held.c.due_at).limit(count))
     if rows:
         conn.execute(update(held).where(held.c.id.in_([r[3] for r in rows])).values(due_at=again_at))
     return [Record(r[0], decode_attributes(r[1]), r[2]) for r in rows]
+
+
+def parked(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """When those of these events that are parked may come again."""
+    return {row[0]: row[1] for row in conn.execute(select(held.c.id, held.c.due_at).where(held.c.id.in_(ids)))}
 
 
 def is_held(conn: Connection, birth: str) -> bool:

@@ -112,12 +112,15 @@ held = Table(
     Column("id", String(26), primary_key=True),
     Column("birth", String(26), nullable=False),
     Column("topic", String(40), nullable=False),
-    Column("attributes", Text, nullable=False),
-    Column("data", LargeBinary, nullable=False),
     Column("due_at", Integer, nullable=False),
     Column("since", Integer, nullable=False),
+    Column("send_by", Integer, nullable=False),
     Column("reason", String(60), nullable=False),
-    Index("held_due", "due_at"),
+    Column("attributes", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # last: what stands after 40 KB can only be read by walking through them
+    Index("held_due", "topic", "due_at"),
+    Index("held_over", "send_by"),
+    Index("held_since", "since"),
     Index("held_by_birth", "birth"),
 )
 
