@@ -14,6 +14,7 @@ from ims.adapters.embedded.queries import EmbeddedDue, EmbeddedResults
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
+from ims.adapters.embedded.traces import EmbeddedTraces
 from ims.adapters.embedded.upkeep import EmbeddedRetention
 from ims.adapters.http.guarded import GuardedClient
 from ims.adapters.sql.registry import SqlRegistry
@@ -55,6 +56,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         results=EmbeddedResults(store),
         registry=SqlRegistry(registry_file, sealer, now_ms=clock),
         shared=EmbeddedShared(shared_file, clock),
+        traces=EmbeddedTraces(store.files),
         envelopes=envelopes,
         sealer=sealer,
         tracker=Tracker(ring.tag),

@@ -216,7 +216,7 @@ async def _around(store: EmbeddedStore, ctx: Context, lane: Lane, existing: Exis
             {"stage": x.stage, "topic": x.record.topic, "code": x.error_code, "error": x.error, "at": x.at, "replayed_at": x.replayed_at}
             for x in letters
         ],
-        "traces": await file.read(lambda conn: sql.traces_of(conn, birth, events | set(settled))),
+        "traces": [msgspec.structs.asdict(t) for t in await ctx.traces.about(lane, birth, events | set(settled))],
     }
 
 

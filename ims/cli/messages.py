@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ims.cli import dead, why
+from ims.cli import dead, stages, why
 from ims.cli.campaign import Campaign, read_sheet
 from ims.cli.home import running
 from ims.cli.posting import NoAnswer, Refused, Target, poster
@@ -47,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands about messages."""
     app.command()(send)
     why.add_to(app)
+    stages.add_to(app)
     dead.add_to(app)
 
 

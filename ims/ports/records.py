@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from ims.lanes import Lane
 from ims.ports.dispatch import Dispatch
 from ims.protocol.envelope import Record
-from ims.protocol.events import AuditRecorded, MessageAccepted, Trace
+from ims.protocol.events import AuditRecorded, MessageAccepted
 
 
 class Reservation(NamedTuple):
@@ -137,7 +137,6 @@ class Change:
     held: list[HeldEvent] = field(default_factory=list)
     released: list[str] = field(default_factory=list)  # held events that are given back to the log
     dead: list[DeadLetter] = field(default_factory=list)
-    traces: Sequence[Trace] = ()
     audits: Sequence[tuple[str, AuditRecorded]] = ()  # with the id of the event that brought each
 
 

@@ -13,6 +13,7 @@ from ims.ports.records import Acceptance, Due, Journal, Retention
 from ims.ports.registry import Registry
 from ims.ports.results import Results
 from ims.ports.shared import Shared
+from ims.ports.traces import Traces
 from ims.protocol.envelope import Envelopes
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
@@ -52,6 +53,7 @@ class Context:
     results: Results
     registry: Registry
     shared: Shared
+    traces: Traces
     envelopes: Envelopes
     sealer: Sealer
     tracker: Tracker

@@ -60,7 +60,7 @@ async def commit(ctx: Context, event: Event, decision: Decision, *, durable: boo
 
 
 def _empty(change: Change) -> bool:
-    parts = (change.dispatches, change.history, change.arrays, change.held, change.released, change.dead, change.traces, change.audits)
+    parts = (change.dispatches, change.history, change.arrays, change.held, change.released, change.dead, change.audits)
     return not any(parts)
 
 

@@ -18,7 +18,7 @@ from ims.protocol.events import StageTraced, Trace
 from ims.protocol.ids import new_birth
 from ims.runtime.context import Context
 from ims.runtime.stage import Decision, new_trace
-from ims.telemetry import log
+from ims.telemetry import TRACES_DROPPED, log
 
 FLUSH_S = 0.25
 _KEPT = 20_000  # gathered while the log is away; the oldest go first
@@ -70,5 +70,6 @@ class Tracer:
                 try:
                     await self._ctx.journal.commit(lane, Change(), [self._ctx.envelopes.seal(emit, new_trace(), now)])
                 except Later as exc:
+                    TRACES_DROPPED.labels(lane).inc(len(part))
                     log.warning("traces_dropped", lane=lane, count=len(part), error=type(exc).__name__)
                     return

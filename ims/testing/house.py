@@ -21,6 +21,7 @@ from ims.adapters.embedded.queries import EmbeddedDue, EmbeddedResults
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
+from ims.adapters.embedded.traces import EmbeddedTraces
 from ims.adapters.embedded.upkeep import EmbeddedRetention
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
@@ -126,6 +127,7 @@ class House:
             results=EmbeddedResults(self.store),
             registry=self.registry,
             shared=EmbeddedShared(self._shared_file, clock),
+            traces=EmbeddedTraces(self.store.files),
             envelopes=envelopes,
             sealer=sealer,
             tracker=Tracker(self.ring.tag),

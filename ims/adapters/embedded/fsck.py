@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool
 
 from ims.adapters.embedded.salvage import Copied, copy_table, tables_of
 from ims.adapters.embedded.shared import metadata as shared_metadata
+from ims.adapters.embedded.store import create_lane
 from ims.adapters.sql.lane_tables import acceptance_slice
-from ims.adapters.sql.lane_tables import metadata as lane_metadata
 from ims.adapters.sql.registry_tables import create as create_registry
 from ims.lanes import Lane
 
@@ -66,7 +66,7 @@ def repair(home: Path, *, resend: bool = False) -> list[Finding]:
 
 
 def _makers() -> dict[str, Callable[[Connection], object]]:
-    lanes: dict[str, Callable[[Connection], object]] = {f"{lane}.db": lane_metadata.create_all for lane in Lane}
+    lanes: dict[str, Callable[[Connection], object]] = {f"{lane}.db": create_lane for lane in Lane}
     return {**lanes, "registry.db": create_registry, "shared.db": shared_metadata.create_all}
 
 

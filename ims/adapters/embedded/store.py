@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from ims import topics
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import Job, LaneFile
+from ims.adapters.embedded.traces import metadata as trace_metadata
 from ims.adapters.sql import acceptance, changes
 from ims.adapters.sql.lane_tables import metadata
 from ims.errors import ImsError
@@ -34,6 +35,12 @@ class _Exists(ImsError):
         self.found = found
 
 
+def create_lane(conn: Connection) -> None:
+    """The tables of a lane file."""
+    metadata.create_all(conn)
+    trace_metadata.create_all(conn)
+
+
 class EmbeddedStore:
     """All lane files of one home, opened at first use. Several processes may each have one."""
 
@@ -42,7 +49,7 @@ class EmbeddedStore:
         self._envelopes = envelopes
         self.bells = bells
         self.slices = {lane: acceptance.Slices() for lane in Lane}
-        self.files = {lane: LaneFile(home / f"{lane}.db", metadata.create_all) for lane in Lane}
+        self.files = {lane: LaneFile(home / f"{lane}.db", create_lane) for lane in Lane}
         self._opened: dict[Lane, OrderedDict[str, MessageAccepted]] = {lane: OrderedDict() for lane in Lane}
 
     # --- Journal

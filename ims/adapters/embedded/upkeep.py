@@ -5,13 +5,15 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, select
 
 from ims.adapters.embedded.store import EmbeddedStore
-from ims.adapters.sql.lane_tables import arrays, cursors, dispatches, held, history, log, payloads, traces
+from ims.adapters.embedded.traces import statistics_table, traces_table
+from ims.adapters.sql.lane_tables import arrays, cursors, dispatches, held, history, log, payloads
 from ims.lanes import Lane
 from ims.ports.clock import Clock
 from ims.protocol.ids import day_of
 
 _PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
 _KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
+_KEEP_STATISTICS_MS = 15 * 86_400_000  # `ims stages` looks back two weeks
 
 
 async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms: int, groups: dict[str, list[str]]) -> int:
@@ -50,7 +52,8 @@ class EmbeddedRetention:
                 (dispatches, dispatches.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
                 (payloads, payloads.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
                 (arrays, arrays.c.created_at, keep_from),
-                (traces, traces.c.at, now - _KEEP_CLOSED_MS),
+                (traces_table, traces_table.c.at, now - _KEEP_CLOSED_MS),
+                (statistics_table, statistics_table.c.hour, now - _KEEP_STATISTICS_MS),
                 (history, history.c.received_at, keep_from),
             ):
                 key = next(iter(table.primary_key.columns))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
-from ims.adapters.sql.lane_tables import arrays, audit, daily, dead, dispatches, held, history, log, payloads, traces
+from ims.adapters.sql.lane_tables import arrays, audit, daily, dead, dispatches, held, history, log, payloads
 from ims.adapters.sql.statements import Statement
 from ims.errors import Conflict
 from ims.ports.dispatch import Dispatch, pack, unpack
@@ -82,8 +82,6 @@ _died_again = Statement(  # a replayed letter that dies again is a letter again
     .values(error_code=bindparam("error_code"), error=bindparam("error"), at=bindparam("at"), replayed_at=literal_column("0")),
     ["error_code", "error", "at", "id_is", "stage_is"],
 )
-_TRACE_COLUMNS = [c.name for c in traces.columns]
-_trace = Statement(once(traces), _TRACE_COLUMNS)  # type: ignore[arg-type]
 _LOG_COLUMNS = ["topic", "attributes", "data", "at"]
 _append = Statement(insert(log).values({c: bindparam(c) for c in _LOG_COLUMNS}), _LOG_COLUMNS)
 _AUDIT_COLUMNS = [c.name for c in audit.columns]
@@ -144,11 +142,6 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         for letter in change.dead:
             _died_again.run(conn, letter.error_code, letter.error, letter.at, letter.record.id, letter.stage)
         _bury.many(conn, [(r.id, d.stage, r.topic, attributes_text(r), r.data, d.error_code, d.error, d.at, 0) for r, d in letters])
-    if change.traces:
-        _trace.many(
-            conn,
-            [(t.event_id, t.stage, t.at, t.birth, t.trace_id, t.event_type, t.took_us, t.rows, t.outcome, t.note) for t in change.traces],
-        )
     if change.audits:
         _audit.many(conn, [(id_, a.at, a.who, a.action, a.target, a.note) for id_, a in change.audits])
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
-from ims.adapters.sql.lane_tables import arrays, held, history, traces
+from ims.adapters.sql.lane_tables import arrays, held, history
 from ims.ports.records import StoredArray
 
 _NEWEST_ARRAYS = 200  # of a service key: where a replay by message_ids put its results
@@ -24,12 +24,6 @@ def history_row(conn: Connection, birth: str, pos: int) -> dict[str, Any] | None
 def held_of(conn: Connection, birth: str) -> list[dict[str, Any]]:
     """Parked events of a birth."""
     query = select(held.c.id, held.c.topic, held.c.since, held.c.due_at, held.c.reason).where(held.c.birth == birth).order_by(held.c.since)
-    return [dict(row._mapping) for row in conn.execute(query)]
-
-
-def traces_of(conn: Connection, birth: str, event_ids: Collection[str]) -> list[dict[str, Any]]:
-    """What stages did with the birth's events, and with others that are known to concern it; in the order of time."""
-    query = select(traces).where(or_(traces.c.birth == birth, traces.c.event_id.in_(event_ids))).order_by(traces.c.at)
     return [dict(row._mapping) for row in conn.execute(query)]
 
 

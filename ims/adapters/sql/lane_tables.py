@@ -140,24 +140,6 @@ dead = Table(
     UniqueConstraint("id", "stage", name="dead_once"),
 )
 
-traces = Table(
-    "traces",
-    metadata,
-    Column("event_id", String(80), primary_key=True),
-    Column("stage", String(20), primary_key=True),
-    Column("at", Integer, primary_key=True),
-    Column("birth", String(26), nullable=False),
-    Column("trace_id", String(32), nullable=False),
-    Column("event_type", String(40), nullable=False),
-    Column("took_us", Integer, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("outcome", String(12), nullable=False),
-    Column("note", String(200), nullable=False),
-    Index("traces_by_birth", "birth"),
-    Index("traces_by_time", "at"),
-    sqlite_with_rowid=False,
-)
-
 audit = Table(
     "audit",
     metadata,
