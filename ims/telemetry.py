@@ -81,4 +81,5 @@ CALLBACK_DELAY = Histogram(
 HELD = Counter("ims_held_total", "Events parked because a provider was away", ["lane", "reason"])
 TRACES_DROPPED = Counter("ims_traces_dropped_total", "Traces not kept: their store or the log was away", ["lane"])
 FORGED = Counter("ims_forged_refs_total", "Delivery reports whose ref is not one of ours", ["provider"])
+RECORDS_AGAIN = Counter("ims_records_again_total", "Transactions run again on a database server, by error", ["database", "why"])
 UNLISTED = Counter("ims_unlisted_codes_total", "Provider codes that no table of ours lists", ["provider"])

@@ -7,11 +7,21 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from ims.errors import Conflict
+
 T = TypeVar("T")
 
 
+class Raced(Conflict):
+    """Another transaction wrote meanwhile what this job took for missing: the same job sees it when it is run again.
+
+    The database runs it again, with a bound. Never raised where there is one writer.
+    """
+
+
 class Database(Protocol):
-    """Runs jobs on threads of its own, so a job may block; it must not be kept waiting for anything else."""
+    """Runs jobs apart from each other. A job only speaks to its connection, and may be run more than once: what an earlier
+    run did was undone. It keeps nothing of an earlier run."""
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run a reading job. Each statement sees what is committed; two statements may see different commits.
@@ -23,6 +33,7 @@ class Database(Protocol):
     async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Run a job in a transaction of its own; return when it is committed, with `durable` when it is synced too.
 
-        What the job raises undoes the job and is raised here; Unavailable when the database is away.
+        What the job raises undoes the job and is raised here; Unavailable when the database is away. Then the outcome may
+        be unknown, and the same job may be asked for again: jobs say what they expect, so a repeat changes nothing twice.
         """
         ...
