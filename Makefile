@@ -11,7 +11,7 @@ WORKERS ?= 2
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-e2e test-system lint docs lock bench clean
+.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,15 @@ docs: $(VENV)/test.stamp ## render the generated parts of docs/
 
 test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
 	$(BIN)/pytest -m system tests/system tests/bench
+
+services: $(VENV)/test.stamp ## start Kafka, MariaDB, Redis on this machine (NAMES="kafka redis": some)
+	@$(BIN)/python -m infra up $(NAMES)
+
+services-down: $(VENV)/test.stamp ## stop them; their data stays in .services
+	@$(BIN)/python -m infra down $(NAMES)
+
+services-status: $(VENV)/test.stamp ## what of them runs, where, with how much memory
+	@$(BIN)/python -m infra status $(NAMES)
 
 bench: $(VENV)/bench.stamp ## how fast (SCENARIO=bulk-e2e for one; see bench/README.md)
 	$(BIN)/python -m bench $(or $(SCENARIO),all)

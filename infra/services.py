@@ -1,0 +1,30 @@
+"""All servers by name, and which of them are started when none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from infra import kafka, mariadb, redis
+from infra.place import Place, Unplaced
+from infra.service import Service
+
+SERVICES: dict[str, Callable[[Place], Service]] = {
+    "kafka": kafka.service,
+    "mariadb": mariadb.service,
+    "redis": redis.single,
+    "redis-cluster": redis.cluster,
+}
+# Small, and started again for each run. One broker costs a third of three; a module that breaks brokers takes three of its own.
+FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {
+    "kafka": lambda place: kafka.service(place, nodes=1, quick=True),
+    "kafka3": lambda place: kafka.service(place, nodes=3, quick=True),
+    "mariadb": lambda place: mariadb.service(place, small=True),
+}
+ON_REQUEST = frozenset[str]()
+
+
+def services(place: Place, names: Sequence[str], *, all_of_them: bool = False) -> list[Service]:
+    """Those that are named; with no name those that IMS needs, or really all."""
+    if unknown := sorted(set(names) - set(SERVICES)):
+        raise Unplaced(f"no such server: {', '.join(unknown)} (there are {', '.join(SERVICES)})")
+    return [make(place) for name, make in SERVICES.items() if name in names or (not names and (all_of_them or name not in ON_REQUEST))]
