@@ -18,7 +18,6 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-from functions.intake.accept import key_of
 from ims import topics
 from ims.adapters.sql.changes import HISTORY_COLUMNS, attributes_text, seoul_day
 from ims.adapters.sql.lane_tables import acceptance_slice, history, metadata
@@ -28,7 +27,7 @@ from ims.lanes import Lane
 from ims.ports.dispatch import Call, CallOutcome, CallStatus, Dispatch, Member, Told, pack
 from ims.protocol.envelope import Emit, Envelopes
 from ims.protocol.events import MessageAccepted, Row, Shared
-from ims.protocol.ids import day_of, derived, new_birth
+from ims.protocol.ids import acceptance_key, day_of, derived, new_birth
 from ims.protocol.sealing import Sealer
 from ims.rules.masking import masked
 from ims.topics import Channel, SendType
@@ -135,7 +134,7 @@ class _Maker:
             rows = [(f"{rng.getrandbits(120):030x}", f"010{20_000_000 + rng.randrange(people)}") for _ in range(BATCH)]
             sent, answered, told = at + rng.randrange(20, 400), at + rng.randrange(400, 900), at + rng.randrange(900, 5_000)
             for pos, (message_id, number) in enumerate(rows):
-                acceptance.append((key_of(key, message_id), os.urandom(8), birth, pos, at))
+                acceptance.append((acceptance_key(key, message_id), os.urandom(8), birth, pos, at))
                 yield (
                     birth, pos, 1, key, message_id, "preloaded", "SMS", "DELIVERED", "0000", "simulator", "0000", 1, masked(number),
                     index(number), "", "", at, sent, sent, answered, told,

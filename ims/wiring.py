@@ -10,15 +10,15 @@ from pathlib import Path
 
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
-from ims.adapters.embedded.queries import EmbeddedDue, EmbeddedResults
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
-from ims.adapters.embedded.traces import EmbeddedTraces
-from ims.adapters.embedded.upkeep import EmbeddedRetention
+from ims.adapters.embedded.traces import AGING, EmbeddedTraces
 from ims.adapters.http.guarded import GuardedClient
+from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
+from ims.adapters.sql.retention import SqlRetention
 from ims.config import Settings
 from ims.errors import Misconfigured
 from ims.ports.clock import system_clock
@@ -51,9 +51,9 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         clock=clock,
         journal=store,
         acceptance=store,
-        due=EmbeddedDue(store),
-        retention=EmbeddedRetention(store),
-        results=EmbeddedResults(store),
+        due=SqlDue(store.lanes),
+        retention=SqlRetention(store, AGING),
+        results=SqlResults(store.lanes),
         registry=SqlRegistry(registry_file, sealer, now_ms=clock),
         shared=EmbeddedShared(shared_file, clock),
         traces=EmbeddedTraces(store.files),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from functions.intake.validate import Accepted, AcceptedRow, Many, RowError, Slice, shared_key
 from ims import topics
@@ -17,7 +16,7 @@ from ims.lanes import EVENT_BYTES, TRAITS, Lane
 from ims.ports.records import Birth, Existing, Reservation
 from ims.protocol.envelope import Emit
 from ims.protocol.events import MessageAccepted, Row, Shared
-from ims.protocol.ids import new_birth
+from ims.protocol.ids import acceptance_key, new_birth
 from ims.runtime.context import Context
 from ims.runtime.gather import Gatherer
 from ims.runtime.stage import new_trace
@@ -43,11 +42,6 @@ class Entry:
     key: bytes
 
 
-def key_of(service_key: str, message_id: str) -> bytes:
-    """The acceptance key."""
-    return blake2b(f"{service_key}\0{message_id}".encode(), digest_size=16).digest()
-
-
 def send_by_of(lane: Lane, now: int, expires_at: int) -> int:
     """Invariant 7: the lane's limit, or expires_at when that is earlier."""
     limit = now + TRAITS[lane].send_within_s * 1000
@@ -70,14 +64,14 @@ class Acceptor:
     async def single(self, kind: Lane, accepted: Accepted, trace: str) -> Outcome:
         """Accept one message; Rejected 2030 when its id had other content."""
         row = accepted.row
-        key = key_of(accepted.shared.service_key, row.message_id)
+        key = acceptance_key(accepted.shared.service_key, row.message_id)
         return await self._kinds[kind].put(Entry(accepted.shared, row, accepted.lane, accepted.digest, accepted.send_by_ms, trace, key))
 
     async def rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         """Accept a slice; the rows whose id had other content."""
         shared = many.shared
         entries = [
-            Entry(shared, row, many.lane, digest, many.send_by_ms, trace, key_of(shared.service_key, row.message_id))
+            Entry(shared, row, many.lane, digest, many.send_by_ms, trace, acceptance_key(shared.service_key, row.message_id))
             for _, row, digest in part.rows
         ]
         errors = []

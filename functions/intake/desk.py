@@ -8,11 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from functions.intake import reading
-from functions.intake.accept import Acceptor, key_of
+from functions.intake.accept import Acceptor
 from functions.intake.ports import Acceptance
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.lanes import Lane
 from ims.ports.registry import Customer, Registry, ServiceKey
+from ims.protocol.ids import acceptance_key
 from ims.runtime.context import Context
 
 _SEOUL = ZoneInfo("Asia/Seoul")
@@ -39,7 +40,7 @@ class Desk:
         return "replayed" if await self._acceptor.single(kind, accepted, trace) == "replayed" else "fresh"
 
     async def accepted_before(self, kind: Lane, accepted: Accepted) -> bool:
-        key = key_of(accepted.shared.service_key, accepted.row.message_id)
+        key = acceptance_key(accepted.shared.service_key, accepted.row.message_id)
         existing = (await self._ctx.acceptance.find(kind, [key])).get(key)
         return existing is not None and existing.accepted and existing.digest == accepted.digest
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from functions.intake.accept import key_of
 from ims.lanes import Lane
 from ims.ports.dispatch import Told
 from ims.ports.records import Change, ResultArray
 from ims.ports.registry import ServiceKey
-from ims.protocol.ids import lane_of, new_birth
+from ims.protocol.ids import acceptance_key, lane_of, new_birth
 from ims.rules.result import About, State, open_object, result_object, state_of
 from ims.runtime.context import Context
 
@@ -35,7 +34,7 @@ async def poll(ctx: Context, key: ServiceKey, limit: int) -> tuple[str | None, l
 
 async def state(ctx: Context, kind: Lane, service_key: str, message_id: str) -> tuple[About, State, str] | None:
     """The newest message of that id: whose it is, where it stands, and its type while nothing was told."""
-    existing = await ctx.acceptance.find_ever(kind, key_of(service_key, message_id))
+    existing = await ctx.acceptance.find_ever(kind, acceptance_key(service_key, message_id))
     if existing is None or not existing.accepted:
         return None
     lane = lane_of(existing.birth)

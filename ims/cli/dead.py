@@ -19,12 +19,13 @@ from ims.cli.show import show
 from ims.errors import Poison, Rejected
 from ims.lanes import Lane
 from ims.ports.dispatch import CallStatus, Dispatch
+from ims.ports.records import Change
 from ims.protocol.events import DeliveryReported, EventData, MessageAccepted, MessageRefused, MessageSettled, SendFinished, SendRequested
 from ims.rules.result import iso
 
 if TYPE_CHECKING:
-    from ims.adapters.embedded.store import EmbeddedStore
     from ims.adapters.sql.dead_letters import Letter
+    from ims.adapters.sql.lane_store import LaneStore
     from ims.runtime.context import Context
 
 T = TypeVar("T")
@@ -43,19 +44,19 @@ def add_to(app: typer.Typer) -> None:
 # --- the work
 
 
-async def listed(store: EmbeddedStore, lane: Lane | None, *, replayed: bool) -> list[Facts]:
+async def listed(store: LaneStore, lane: Lane | None, *, replayed: bool) -> list[Facts]:
     """All letters of a lane or of every lane."""
     return [_shown(each, letter) for each in ([lane] if lane else Lane) for letter in await _letters(store, each, replayed=replayed)]
 
 
-async def shown(ctx: Context, store: EmbeddedStore, name: str) -> Facts:
+async def shown(ctx: Context, store: LaneStore, name: str) -> Facts:
     """One letter with its cause and what its replay would do."""
     lane, letter = await _find(store, name)
     attributes = {k: v for k, v in letter.record.attributes.items() if k not in ("specversion", "datacontenttype")}
     return _shown(lane, letter) | {"would": await would(ctx, store, lane, letter), "attributes": attributes}
 
 
-async def replayed(ctx: Context, store: EmbeddedStore, names: list[str], *, dry_run: bool) -> list[Facts]:
+async def replayed(ctx: Context, store: LaneStore, names: list[str], *, dry_run: bool) -> list[Facts]:
     """Replay letters; with `dry_run` only say what would happen. No names: every letter that was not replayed yet."""
     chosen = [await _find(store, name) for name in names]
     if not names:
@@ -68,33 +69,34 @@ async def replayed(ctx: Context, store: EmbeddedStore, names: list[str], *, dry_
     return out
 
 
-async def _append(ctx: Context, store: EmbeddedStore, lane: Lane, letters: list[Letter]) -> None:
+async def _append(ctx: Context, store: LaneStore, lane: Lane, letters: list[Letter]) -> None:
+    """Appended, then marked: one that dies between appends them again, which sends nothing twice."""
     from ims.adapters.sql import dead_letters
 
     for start in range(0, len(letters), _PAGE):
         part, at = letters[start : start + _PAGE], ctx.clock()
-        await store.files[lane].write(lambda conn, part=part, at=at: dead_letters.replay(conn, part, at), durable=True)  # type: ignore[misc]
-        store.ring(lane, {letter.record.topic for letter in part})
+        await ctx.journal.commit(lane, Change(), [letter.record for letter in part], durable=True)
+        await store.lanes[lane].write(lambda conn, part=part, at=at: dead_letters.replayed(conn, part, at))  # type: ignore[misc]
 
 
-async def _letters(store: EmbeddedStore, lane: Lane, *, replayed: bool) -> list[Letter]:
+async def _letters(store: LaneStore, lane: Lane, *, replayed: bool) -> list[Letter]:
     from ims.adapters.sql import dead_letters
 
     found: list[Letter] = []
     while True:
         after = found[-1].seq if found else 0
-        part = await store.files[lane].read(lambda conn, after=after: dead_letters.page(conn, after, _PAGE, replayed=replayed))  # type: ignore[misc]
+        part = await store.lanes[lane].read(lambda conn, after=after: dead_letters.page(conn, after, _PAGE, replayed=replayed))  # type: ignore[misc]
         found += part
         if len(part) < _PAGE:
             return found
 
 
-async def _find(store: EmbeddedStore, name: str) -> tuple[Lane, Letter]:
+async def _find(store: LaneStore, name: str) -> tuple[Lane, Letter]:
     from ims.adapters.sql import dead_letters
 
     lane, _, number = name.rpartition("-")
     if lane in set(Lane) and number.isdecimal():
-        letter = await store.files[Lane(lane)].read(lambda conn: dead_letters.one(conn, int(number)))
+        letter = await store.lanes[Lane(lane)].read(lambda conn: dead_letters.one(conn, int(number)))
         if letter:
             return Lane(lane), letter
     raise Rejected("1404", "dead", f"there is no dead letter {name[:40]!r}")
@@ -113,7 +115,7 @@ def _shown(lane: Lane, letter: Letter) -> Facts:
     }
 
 
-async def would(ctx: Context, store: EmbeddedStore, lane: Lane, letter: Letter) -> str:
+async def would(ctx: Context, store: LaneStore, lane: Lane, letter: Letter) -> str:
     """What a replay would bring about, from the rows as they are now."""
     if letter.record.topic not in topics.all_topics(lane):
         return "nothing: it came from no topic of this lane"
@@ -202,7 +204,7 @@ def replay_command(
     show(_run(lambda ctx, store: replayed(ctx, store, letters or [], dry_run=dry_run)), as_json)
 
 
-def _run(act: Callable[[Context, EmbeddedStore], Awaitable[T]]) -> T:
+def _run(act: Callable[[Context, LaneStore], Awaitable[T]]) -> T:
     async def opened() -> T:
         from ims.wiring import build, close, store_of
 

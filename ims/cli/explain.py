@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from functions.intake.accept import key_of
 from ims.adapters.sql import changes, dead_letters
 from ims.adapters.sql import explain as sql
 from ims.errors import ImsError
@@ -17,7 +16,7 @@ from ims.ports.records import Existing, StoredArray
 from ims.ports.registry import ServiceKey
 from ims.protocol.envelope import Event
 from ims.protocol.events import MessageAccepted, Shared
-from ims.protocol.ids import MAX_ATTEMPTS, derived, lane_of
+from ims.protocol.ids import MAX_ATTEMPTS, acceptance_key, derived, lane_of
 from ims.results import family_of, look_up
 from ims.rules.fallback import step_shared
 from ims.rules.lane import is_ad
@@ -25,7 +24,7 @@ from ims.rules.masking import masked
 from ims.rules.result import State, state_of
 
 if TYPE_CHECKING:
-    from ims.adapters.embedded.store import EmbeddedStore
+    from ims.adapters.sql.lane_store import LaneStore
     from ims.runtime.context import Context
 
 _SETTLED_EVENTS = 8  # functions.report.outputs makes that many of one cause at most: 1,000 members a call, 200 results an event
@@ -38,9 +37,9 @@ class NotFound(ImsError):
     """No service key has such a message."""
 
 
-async def explain(ctx: Context, store: EmbeddedStore, keys: Sequence[ServiceKey], message_id: str) -> Facts:
+async def explain(ctx: Context, store: LaneStore, keys: Sequence[ServiceKey], message_id: str) -> Facts:
     """The newest message of that id under any of the keys."""
-    found = [(e, k) for k in keys if (e := await store.find_ever(k.kind, key_of(k.key, message_id))) is not None]
+    found = [(e, k) for k in keys if (e := await store.find_ever(k.kind, acceptance_key(k.key, message_id))) is not None]
     if not found:
         raise NotFound("no message of that id" + (" under that service key" if len(keys) == 1 else " under any service key"))
     found.sort(key=lambda pair: -pair[0].at)
@@ -60,7 +59,7 @@ async def explain(ctx: Context, store: EmbeddedStore, keys: Sequence[ServiceKey]
     accepted = event.data
     rows = await store.dispatches(lane, [(existing.birth, n) for n in range(1, MAX_ATTEMPTS)])
     attempts = [rows[k] for k in sorted(rows)]
-    held = await store.files[lane].read(lambda conn: sql.held_of(conn, existing.birth))
+    held = await store.lanes[lane].read(lambda conn: sql.held_of(conn, existing.birth))
     state = state_of(existing.pos, attempts, held=bool(held))
     told = [t for d in attempts if (m := d.members.get(existing.pos)) for t in m.told]
     template = (await ctx.registry.directory()).template(accepted.shared.customer, accepted.shared.channel, accepted.shared.template_code)
@@ -82,10 +81,10 @@ class _Known(msgspec.Struct):
     held: list[Facts]
 
 
-async def _birth_event(store: EmbeddedStore, ctx: Context, lanes: Sequence[Lane], birth: str) -> Event | None:
+async def _birth_event(store: LaneStore, ctx: Context, lanes: Sequence[Lane], birth: str) -> Event | None:
     """The birth event: in its lane, or while it is only reserved in the lane of the service key."""
     for lane in dict.fromkeys(lanes):
-        raw = (await store.files[lane].read(lambda conn: changes.read_payloads(conn, [birth]))).get(birth)
+        raw = (await store.lanes[lane].read(lambda conn: changes.read_payloads(conn, [birth]))).get(birth)
         if raw:
             return ctx.envelopes.open(*raw)
     return None
@@ -196,13 +195,13 @@ def _waits(state: State, attempts: Sequence[Dispatch], pos: int, held: Sequence[
     return "the delivery report" if call.status == CallStatus.DONE else "a call to be made again"
 
 
-async def _around(store: EmbeddedStore, ctx: Context, lane: Lane, existing: Existing, shared: Shared, known: _Known) -> Facts:
+async def _around(store: LaneStore, ctx: Context, lane: Lane, existing: Existing, shared: Shared, known: _Known) -> Facts:
     """What other tables hold about the message."""
     settled = list(settled_ids(shared, known.told))
     arrays = [derived(event_id, "array", n) for event_id in settled for n in range(_ARRAYS)]
     events = {t.cause for t in known.told} | {m.stepped for d in known.attempts if (m := d.members.get(existing.pos)) and m.stepped}
     birth, pos = existing.birth, existing.pos
-    file = store.files[lane]
+    file = store.lanes[lane]
     stored = await file.read(lambda conn: sql.arrays_of(conn, shared.service_key, arrays, existing.at))
     history = await file.read(lambda conn: sql.history_row(conn, birth, pos))
     if history:

@@ -6,20 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from functions.intake.accept import key_of
 from ims.adapters.sql.progress import End, births_of, ends_of
 from ims.lanes import Lane
-from ims.protocol.ids import lane_of
+from ims.protocol.ids import acceptance_key, lane_of
 from ims.results import family_of, look_up
 
 if TYPE_CHECKING:
-    from ims.adapters.embedded.store import EmbeddedStore
+    from ims.adapters.sql.lane_store import LaneStore
 
 
 class Settling:
     """Counts by how messages ended. `accepted` tells it whose; `look` refreshes `ends`."""
 
-    def __init__(self, store: EmbeddedStore, kind: Lane, service_key: str) -> None:
+    def __init__(self, store: LaneStore, kind: Lane, service_key: str) -> None:
         self._store = store
         self._kind = kind
         self._service_key = service_key
@@ -29,9 +28,9 @@ class Settling:
 
     async def accepted(self, message_ids: Iterable[str]) -> None:
         """These messages are ours to watch."""
-        keys = [key_of(self._service_key, message_id) for message_id in message_ids]
+        keys = [acceptance_key(self._service_key, message_id) for message_id in message_ids]
         slices = self._store.slices[self._kind]
-        self._open += await self._store.files[self._kind].read(lambda conn: births_of(conn, slices, keys))
+        self._open += await self._store.lanes[self._kind].read(lambda conn: births_of(conn, slices, keys))
 
     async def look(self) -> Counter[End]:
         """How the messages ended that are settled by now."""
@@ -39,7 +38,7 @@ class Settling:
         for birth in self._open:
             by_lane.setdefault(lane_of(birth), []).append(birth)
         for lane, births in by_lane.items():
-            self._moving |= await self._store.files[lane].read(lambda conn, births=births: ends_of(conn, births))  # type: ignore[misc]
+            self._moving |= await self._store.lanes[lane].read(lambda conn, births=births: ends_of(conn, births))  # type: ignore[misc]
         for birth, ends in list(self._moving.items()):
             if birth in self._open and ends.total() >= self._open[birth]:
                 self._done += ends

@@ -116,6 +116,13 @@ class HeldEvent:
     send_by: int  # past it the event waits for nothing: its messages are to be settled
 
 
+class Taken(NamedTuple):
+    """A held event that `Due.take_held` handed out, and until when nobody else gets it."""
+
+    record: Record
+    until: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """An event that a stage could not handle, whole, with why."""
@@ -135,18 +142,24 @@ class Change:
     history: list[HistoryRow] = field(default_factory=list)
     arrays: list[ResultArray] = field(default_factory=list)
     held: list[HeldEvent] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)  # held events that are given back to the log
+    released: Sequence[Taken] = ()  # held events whose rest ends, unless they were parked anew meanwhile
     dead: list[DeadLetter] = field(default_factory=list)
     audits: Sequence[tuple[str, AuditRecorded]] = ()  # with the id of the event that brought each
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether anything but `released` is to be written."""
+        parts = (self.dispatches, self.history, self.arrays, self.held, self.dead, self.audits)
+        return any(parts)
 
 
 class Journal(Protocol):
     """State and log of every lane.
 
-    `commit` makes the change, then appends the records, and returns when both are stored (embedded: in one
-    transaction). `durable` adds the sync to disk before returning; without it kill -9 keeps the write and power loss
-    may undo it together with everything after it. Conflict: another writer was faster, nothing was changed or
-    appended. Unavailable: the store does not answer; the outcome is unknown and the same commit may be repeated.
+    `commit` makes the change, then appends the records, then ends the rest of what is released, and returns when all is
+    stored (embedded: in one transaction). `durable` adds the sync to disk before returning; without it kill -9 keeps the
+    write and power loss may undo it together with everything after it. Conflict: another writer was faster, nothing was
+    changed or appended. Unavailable: the store does not answer; the outcome is unknown and the same commit may be repeated.
     """
 
     async def commit(self, lane: Lane, change: Change, records: Sequence[Record] = (), *, durable: bool = False) -> None: ...
@@ -171,7 +184,7 @@ class Due(Protocol):
         """Whether an event of this birth is parked."""
         ...
 
-    async def take_held(self, lane: Lane, now: int, again_at: int, most: Mapping[str, int]) -> list[Record]:
+    async def take_held(self, lane: Lane, now: int, again_at: int, most: Mapping[str, int]) -> list[Taken]:
         """Parked events whose time has come, at most so many of each topic; `Change.released` ends their rest.
 
         A page of those whose send_by has passed comes in any case: they wait for no provider.
@@ -180,6 +193,14 @@ class Due(Protocol):
 
     async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
         """Those of these events that are parked, and when each may come again."""
+        ...
+
+
+class Outbox(Protocol):
+    """What the log did not take while it was away. None where log and state are one."""
+
+    async def relay(self, lane: Lane) -> int:
+        """Append a page of what waits, the oldest first; how much there was. Unavailable while the log is away."""
         ...
 
 

@@ -70,6 +70,11 @@ def derived(cause: str, step: str, part: int | str = 0) -> str:
     return "".join([_PAIRS[n >> shift & 1023] for shift in _SHIFTS])
 
 
+def acceptance_key(service_key: str, message_id: str) -> bytes:
+    """16 bytes by which a message is known for 24 hours (design invariant 2)."""
+    return blake2b(f"{service_key}\0{message_id}".encode(), digest_size=16).digest()
+
+
 class Ref(NamedTuple):
     """A parsed and verified ref."""
 

@@ -28,9 +28,10 @@ async def release_due(lane: Lane, ctx: Context, due: Due) -> int:
     for pace in paces.values():
         if pace.out:
             await _look(pace, lane, ctx, due)
-    records = await due.take_held(lane, now, now + _AGAIN_MS, {t: room for t, p in paces.items() if (room := p.room(now))})
-    if records:
-        await ctx.journal.commit(lane, Change(released=[r.id for r in records]), records)
+    taken = await due.take_held(lane, now, now + _AGAIN_MS, {t: room for t, p in paces.items() if (room := p.room(now))})
+    records = [t.record for t in taken]
+    if taken:
+        await ctx.journal.commit(lane, Change(released=taken), records)
     for record in records:
         if (found := _opened(record, ctx)) and now <= found.send_by:  # past it an event waits for no provider: it tells nothing
             key = (found.birth, found.attempt)

@@ -55,13 +55,8 @@ async def commit(ctx: Context, event: Event, decision: Decision, *, durable: boo
     now = ctx.clock()
     lane = decision.lane or event.lane
     records = [ctx.envelopes.seal(e, child(event.trace), now) for e in decision.emits]
-    if records or not _empty(decision.change):
+    if records or decision.change.holds_state:
         await ctx.journal.commit(lane, decision.change, records, durable=durable)
-
-
-def _empty(change: Change) -> bool:
-    parts = (change.dispatches, change.history, change.arrays, change.held, change.released, change.dead, change.audits)
-    return not any(parts)
 
 
 async def run(stage: str, handler: Handler, cloud_event: CloudEvent) -> None:

@@ -7,9 +7,10 @@ moves. Delivery can be made worse than KafkaSource ever is: everything twice, sh
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,14 +18,17 @@ from ims import topics
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
 from ims.adapters.embedded.log import EmbeddedSubscription
-from ims.adapters.embedded.queries import EmbeddedDue, EmbeddedResults
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
-from ims.adapters.embedded.traces import EmbeddedTraces
-from ims.adapters.embedded.upkeep import EmbeddedRetention
+from ims.adapters.embedded.traces import AGING, EmbeddedTraces
+from ims.adapters.sql.changes import append_records
+from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
+from ims.adapters.sql.retention import SqlRetention
+from ims.adapters.sql.split_store import SplitStore
+from ims.errors import Unavailable
 from ims.lanes import Lane
 from ims.ports.log import Delivery
 from ims.ports.providers import Provider
@@ -38,6 +42,8 @@ from ims.runtime.sinks import asgi_sink
 from ims.runtime.source import Answer, Sink
 from ims.serve.app import framework_app
 from ims.testing.provider import ScriptedProvider
+
+T = TypeVar("T")
 
 NOON = 1_795_402_800_000  # 2026-11-23 12:00 in Seoul
 DEADLINES = {"SMS": 60.0, "LMS": 60.0, "AT": 60.0}
@@ -62,27 +68,77 @@ class Died(BaseException):
     """The process ended at this line; nobody catches it, as nobody catches kill -9."""
 
 
-class _MortalStore(EmbeddedStore):
-    """A store whose process dies at the n-th commit, right before or right after it."""
+class _Death:
+    """The process dies at its n-th step, right before or right after it."""
 
-    commits = 0
-    die_before: int | None = None
-    die_after: int | None = None
+    def __init__(self) -> None:
+        self.steps = 0
+        self.before: int | None = None
+        self.after: int | None = None
+
+    @asynccontextmanager
+    async def step(self) -> AsyncIterator[None]:
+        self.steps += 1
+        now = self.steps
+        if now == self.before:
+            raise Died
+        yield
+        if now == self.after:
+            raise Died
+
+
+class _MortalStore(EmbeddedStore):
+    """State and log in one: a commit is one step."""
+
+    death: _Death
 
     async def commit(self, lane: Lane, change: Change, records: Sequence[Record] = (), *, durable: bool = False) -> None:
-        type(self).commits += 1
-        if self.commits == self.die_before:
-            raise Died
-        await super().commit(lane, change, records, durable=durable)
-        if self.commits == self.die_after:
-            raise Died
+        async with self.death.step():
+            await super().commit(lane, change, records, durable=durable)
+
+
+class _MortalDatabase:
+    """State alone: each transaction is one step."""
+
+    def __init__(self, file: LaneFile, death: _Death) -> None:
+        self._file = file
+        self._death = death
+
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        return await self._file.read(job)
+
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+        async with self._death.step():
+            return await self._file.write(job, durable=durable)
+
+
+class _MortalLog:
+    """A log beside the state (ims.ports.log.Appender), in the same files but in transactions of its own. `away`: it takes nothing."""
+
+    def __init__(self, files: Mapping[Lane, LaneFile], death: _Death) -> None:
+        self._files = files
+        self._death = death
+        self.away = False
+
+    async def append(self, records: Sequence[Record]) -> None:
+        if self.away:
+            raise Unavailable("the log is away")
+        async with self._death.step():
+            for lane in dict.fromkeys(r.attributes["imslane"] for r in records):
+                part = [r for r in records if r.attributes["imslane"] == lane]
+                await self._files[Lane(lane)].write(lambda conn, part=part: append_records(conn, part, 0))  # type: ignore[misc]
+
+    async def close(self) -> None:
+        """Nothing is on its way."""
 
 
 class House:
     """Open with `await House.open(path)`, end with `close`. `reopen` is what a restart after kill -9 is."""
 
-    def __init__(self, home: Path, provider: ScriptedProvider, ring: Keyring) -> None:
+    def __init__(self, home: Path, provider: ScriptedProvider, ring: Keyring, *, split: bool = False) -> None:
         self.home = home
+        self.split = split
+        self.death = _Death()
         self.provider = provider
         self.ring = ring
         self.now = NOON
@@ -92,8 +148,9 @@ class House:
         self._build()
 
     @classmethod
-    async def open(cls, home: Path, provider: ScriptedProvider | None = None) -> House:
-        house = cls(home, provider or ScriptedProvider(), Keyring.generate())
+    async def open(cls, home: Path, provider: ScriptedProvider | None = None, *, split: bool = False) -> House:
+        """`split`: state and log are two systems, as in production, and the process can die between them."""
+        house = cls(home, provider or ScriptedProvider(), Keyring.generate(), split=split)
         keys = [{"key": f"key{kind}", "kind": kind} for kind in Lane]
         customer = {
             "name": "acme",
@@ -112,7 +169,12 @@ class House:
         sealer = Sealer(self.ring)
         envelopes = Envelopes(sealer, "house")
         clock = lambda: self.now  # noqa: E731 - the test turns it
-        self.store = _MortalStore(self.home, envelopes, clock, Bells(self.home))
+        embedded = _MortalStore(self.home, envelopes, clock, Bells(self.home))
+        embedded.death = self.death
+        self._embedded = embedded
+        self.log = _MortalLog(embedded.files, self.death)
+        databases = {lane: _MortalDatabase(file, self.death) for lane, file in embedded.files.items()}
+        self.store: EmbeddedStore | SplitStore = SplitStore(databases, self.log, envelopes, clock) if self.split else embedded
         self._registry_file = LaneFile(self.home / "registry.db", create_registry)
         self._shared_file = LaneFile(self.home / "shared.db", shared_metadata.create_all)
         self.registry = SqlRegistry(self._registry_file, sealer, now_ms=clock, monotonic=lambda: self.now / 1000)
@@ -122,18 +184,19 @@ class House:
             clock=clock,
             journal=self.store,
             acceptance=self.store,
-            due=EmbeddedDue(self.store),
-            retention=EmbeddedRetention(self.store),
-            results=EmbeddedResults(self.store),
+            due=SqlDue(self.store.lanes),
+            retention=SqlRetention(self.store, AGING),
+            results=SqlResults(self.store.lanes),
             registry=self.registry,
             shared=EmbeddedShared(self._shared_file, clock),
-            traces=EmbeddedTraces(self.store.files),
+            traces=EmbeddedTraces(embedded.files),
             envelopes=envelopes,
             sealer=sealer,
             tracker=Tracker(self.ring.tag),
             timing=Timing(report_deadline_s=DEADLINES, callback_retry_unit_s=1.0, park_s=1.0, provider_tries=1),
             providers=providers,
             caller=self.endpoint,
+            outbox=self.store if isinstance(self.store, SplitStore) else None,
         )
         install(self.ctx)
         self._subscriptions: dict[tuple[str, Lane], EmbeddedSubscription] = {}
@@ -148,7 +211,7 @@ class House:
     def subscription(self, stage: str, lane: Lane) -> EmbeddedSubscription:
         key = (stage, lane)
         if key not in self._subscriptions:
-            self._subscriptions[key] = EmbeddedSubscription(self.store, lane, stage, topics.consumed_by(stage, lane))
+            self._subscriptions[key] = EmbeddedSubscription(self._embedded, lane, stage, topics.consumed_by(stage, lane))
         return self._subscriptions[key]
 
     async def pump(
@@ -192,18 +255,18 @@ class House:
         return answer
 
     def die(self, *, before: int | None = None, after: int | None = None) -> None:
-        """Die at a commit, counted from now on; no arguments: live."""
-        _MortalStore.commits = 0
-        _MortalStore.die_before, _MortalStore.die_after = before, after
+        """Die at a step (a commit, an append), counted from now on; no arguments: live."""
+        self.death.steps = 0
+        self.death.before, self.death.after = before, after
 
     @property
-    def commits(self) -> int:
-        """Commits since the last `die`."""
-        return _MortalStore.commits
+    def steps(self) -> int:
+        """Commits and appends since the last `die`."""
+        return self.death.steps
 
     async def reopen(self) -> None:
         """A new process on the same files: nothing in memory survives."""
-        self.store.close()
+        self._embedded.close()
         self._registry_file.close()
         self._shared_file.close()
         self._build()
@@ -216,7 +279,7 @@ class House:
     async def forget_positions(self) -> None:
         """Every consumer group begins again from the beginning of the log."""
         for lane in Lane:
-            await self.store.files[lane].write(lambda conn: conn.exec_driver_sql("DELETE FROM cursors"))
+            await self._embedded.files[lane].write(lambda conn: conn.exec_driver_sql("DELETE FROM cursors"))
         self._subscriptions.clear()
         self._again.clear()
 
@@ -226,10 +289,10 @@ class House:
         def job(conn: Connection) -> list[tuple[Any, ...]]:
             return [tuple(r) for r in conn.exec_driver_sql(sql, values)]
 
-        return await self.store.files[lane].read(job)
+        return await self._embedded.files[lane].read(job)
 
     async def close(self) -> None:
-        self.store.close()
+        self._embedded.close()
         self._registry_file.close()
         self._shared_file.close()
 

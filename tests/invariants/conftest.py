@@ -8,14 +8,14 @@ import itertools
 import msgspec
 import pytest
 
-from functions.intake.accept import Acceptor, Entry, key_of
+from functions.intake.accept import Acceptor, Entry
 from functions.intake.validate import AcceptedRow
 from ims import topics
 from ims.lanes import Lane
 from ims.ports.records import Change
 from ims.protocol.envelope import Emit
 from ims.protocol.events import DeliveryReport, DeliveryReported, Shared, Step
-from ims.protocol.ids import new_birth
+from ims.protocol.ids import acceptance_key, new_birth
 from ims.runtime.stage import new_trace
 from ims.testing.house import House
 from ims.testing.provider import ScriptedProvider
@@ -53,7 +53,7 @@ class Street:
         common = msgspec.structs.replace(common, **shared)
         row = AcceptedRow(message_id, f"0105550{n:04d}", {}, "", text)
         digest = digest or hashlib.blake2b(message_id.encode(), digest_size=8).digest()
-        return Entry(common, row, lane, digest, 0, new_trace(), key_of(f"key{kind}", message_id))
+        return Entry(common, row, lane, digest, 0, new_trace(), acceptance_key(f"key{kind}", message_id))
 
     async def accept(self, *entries: Entry, kind: Lane | None = None) -> list[object]:
         self.acceptor = Acceptor(self.house.ctx)
@@ -92,20 +92,24 @@ def step(**more: object) -> Step:
     return msgspec.structs.replace(Step(type="SMS", callback="15441234", text="대체 문자"), **more)
 
 
+@pytest.fixture(params=["embedded", "split"])
+def store(request) -> str:
+    """The invariants hold where state and log are one transaction, and where the process can die between the two."""
+    return request.param
+
+
 @pytest.fixture
-def make_street(tmp_path):
+async def make_street(tmp_path, store):
     """Streets that end with the test."""
     streets: list[Street] = []
 
     async def make(provider: ScriptedProvider | None = None) -> Street:
-        streets.append(Street(await House.open(tmp_path, provider)))
+        streets.append(Street(await House.open(tmp_path, provider, split=store == "split")))
         return streets[-1]
 
     yield make
     for street in streets:
-        street.house.store.close()
-        street.house._registry_file.close()
-        street.house._shared_file.close()
+        await street.house.close()
 
 
 @pytest.fixture

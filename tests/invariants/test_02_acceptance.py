@@ -67,6 +67,7 @@ async def test_a_message_of_another_lane_is_reserved_appended_accepted(street):
     assert sum(street.provider.delivered.values()) == 1
 
 
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)  # the other store: test_02_split_acceptance.py, at every step
 async def test_a_reserved_row_found_again_appends_its_event(street, monkeypatch):
     """Death between reservation and append: repeating the request finishes it, once."""
     store = street.house.store

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ims.lanes import Lane
 
+pytestmark = pytest.mark.parametrize("store", ["embedded"], indirect=True)  # elsewhere the databases and the log sync
 
 async def test_one_sync_before_0000_and_one_before_the_call(street):
     file = street.house.store.files[Lane.AUTH]

@@ -7,8 +7,8 @@ from bisect import insort
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from ims.adapters.embedded.store import EmbeddedStore
 from ims.adapters.sql.changes import decode_attributes, once
+from ims.adapters.sql.lane_store import LaneStore
 from ims.adapters.sql.lane_tables import cursors, log
 from ims.adapters.sql.statements import Statement
 from ims.lanes import Lane
@@ -47,7 +47,7 @@ class _Progress:
 class EmbeddedSubscription:
     """One consumer group on some topics of one lane file; the only reader of that group (the lane's dispatcher)."""
 
-    def __init__(self, store: EmbeddedStore, lane: Lane, group: str, topics: list[str]) -> None:
+    def __init__(self, store: LaneStore, lane: Lane, group: str, topics: list[str]) -> None:
         self._store = store
         self._lane = lane
         self._group = group
@@ -67,7 +67,7 @@ class EmbeddedSubscription:
         def job(conn: Connection) -> dict[str, int]:
             return {t: (_position.first(conn, self._group, t) or (0,))[0] for t in self._topics}
 
-        for topic, seq in (await self._store.files[self._lane].read(job)).items():
+        for topic, seq in (await self._store.lanes[self._lane].read(job)).items():
             self._topics[topic].fetched = self._topics[topic].stored = seq
         self._started = True
 
@@ -93,7 +93,7 @@ class EmbeddedSubscription:
             return found
 
         got: list[Delivery] = []
-        for topic, rows in await self._store.files[self._lane].read(job):
+        for topic, rows in await self._store.lanes[self._lane].read(job):
             progress = self._topics[topic]
             if rows or len(got) >= limit:
                 progress.fresh = True  # there may be more
@@ -126,7 +126,7 @@ class EmbeddedSubscription:
                 if _move_cursor.run(conn, seq, self._group, topic) == 0:
                     _new_cursor.run(conn, self._group, topic, seq)
 
-        await self._store.files[self._lane].write(job)
+        await self._store.lanes[self._lane].write(job)
         for _, seq, progress in moved:
             progress.stored = seq
 
@@ -141,7 +141,7 @@ class EmbeddedSubscription:
         def job(conn: Connection) -> int:
             return sum((_behind.first(conn, t, after) or (0,))[0] + unfinished for t, after, unfinished in positions)
 
-        return await self._store.files[self._lane].read(job)
+        return await self._store.lanes[self._lane].read(job)
 
 
 _READ = (

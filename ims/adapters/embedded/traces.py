@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Tab
 from sqlalchemy.dialects.sqlite import insert as insert_or_change
 
 from ims.adapters.embedded.files import LaneFile
+from ims.adapters.sql.retention import Aging
 from ims.adapters.sql.statements import Statement
 from ims.lanes import Lane
 from ims.ports.traces import BUCKETS_US, StageStatistics
@@ -52,6 +53,12 @@ _add = Statement(
         index_elements=["hour", "stage", "outcome"], set_={n: statistics_table.c[n] + _more.excluded[n] for n in _SUMS}
     ),
     ["hour", "stage", "outcome", *_SUMS],
+)
+
+
+AGING = (
+    Aging(traces_table, traces_table.c.at, 2 * 86_400_000),
+    Aging(statistics_table, statistics_table.c.hour, 15 * 86_400_000),  # `ims stages` looks back two weeks
 )
 
 

@@ -1,19 +1,15 @@
-"""What keeps lane files small: the write-ahead log folded back, handled events trimmed, old slices dropped."""
+"""What keeps lane files small: the write-ahead log folded back, handled events trimmed."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, select
 
 from ims.adapters.embedded.store import EmbeddedStore
-from ims.adapters.embedded.traces import statistics_table, traces_table
-from ims.adapters.sql.lane_tables import arrays, cursors, dispatches, held, history, log, payloads
+from ims.adapters.sql.lane_tables import cursors, dispatches, held, log
 from ims.lanes import Lane
 from ims.ports.clock import Clock
-from ims.protocol.ids import day_of
 
 _PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
-_KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
-_KEEP_STATISTICS_MS = 15 * 86_400_000  # `ims stages` looks back two weeks
 
 
 async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms: int, groups: dict[str, list[str]]) -> int:
@@ -37,28 +33,3 @@ async def trim_log(store: EmbeddedStore, lane: Lane, clock: Clock, retention_ms:
         return removed
 
     return await store.files[lane].write(job)
-
-
-class EmbeddedRetention:
-    """ims.ports.records.Retention."""
-
-    def __init__(self, store: EmbeddedStore) -> None:
-        self._store = store
-
-    async def drop_page(self, lane: Lane, now: int, keep_from: int) -> int:
-        def job(conn: Connection) -> int:
-            gone = self._store.slices[lane].drop_before(conn, day_of(min(keep_from, now - _KEEP_CLOSED_MS)))
-            for table, column, before in (
-                (dispatches, dispatches.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
-                (payloads, payloads.c.received_at, min(keep_from, now - _KEEP_CLOSED_MS)),
-                (arrays, arrays.c.created_at, keep_from),
-                (traces_table, traces_table.c.at, now - _KEEP_CLOSED_MS),
-                (statistics_table, statistics_table.c.hour, now - _KEEP_STATISTICS_MS),
-                (history, history.c.received_at, keep_from),
-            ):
-                key = next(iter(table.primary_key.columns))
-                old = select(key).where(column < before).limit(_PAGE)
-                gone += conn.execute(delete(table).where(key.in_(old), column < before)).rowcount
-            return gone
-
-        return await self._store.files[lane].write(job)

@@ -6,7 +6,7 @@ transaction, so that two machines whose clocks disagree about the day still meet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, inspect, literal_column, select, update
@@ -53,10 +53,9 @@ def _forget(day: int) -> Statement:
 @cache
 def _approve(day: int) -> Statement:
     t = acceptance_slice(day)
-    return Statement(
-        update(t).where(t.c.key == bindparam("key_is"), t.c.birth == bindparam("birth_is")).values(accepted=literal_column("1")),
-        ["key_is", "birth_is"],
-    )
+    names = [f"key_{i}" for i in range(_CHUNK)]
+    mine = t.c.key.in_([bindparam(n) for n in names]) & (t.c.birth == bindparam("birth_is")) & (t.c.accepted == literal_column("0"))
+    return Statement(update(t).where(mine).values(accepted=literal_column("1")), ["birth_is", *names])
 
 
 _PAYLOAD_COLUMNS = ["birth", "topic", "attributes", "data", "rows", "received_at"]
@@ -191,23 +190,24 @@ def store_births(conn: Connection, births: Sequence[Birth], attributes: Sequence
     return fresh
 
 
-def count_accepted(conn: Connection, births: Sequence[Birth]) -> None:
-    """What makes `pending` countable: accepted minus settled."""
+def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> None:
+    """What makes `pending` countable: accepted minus settled. So many rows of each birth event were accepted just now."""
     moves: dict[tuple[str, str, str, str], int] = {}
-    for b in births:
+    for b, rows in births:
         key = (seoul_day(b.received_at), b.service_key, b.channel.upper(), "RECEIVED")
-        moves[key] = moves.get(key, 0) + b.rows
+        moves[key] = moves.get(key, 0) + rows
     count(conn, moves)
 
 
-def approve(conn: Connection, reservations: Sequence[tuple[bytes, str]], at: int) -> None:
-    """Reserved rows become accepted, in every slice that they stand in."""
+def approve(conn: Connection, births: Sequence[tuple[Birth, Sequence[bytes]]], at: int) -> None:
+    """Reserved rows of birth events (with their keys) become accepted, and are counted, each once."""
+    count_accepted(conn, [(birth, _approved(conn, birth.id, keys, at)) for birth, keys in births])
+
+
+def _approved(conn: Connection, birth: str, keys: Sequence[bytes], at: int) -> int:
+    """How many rows this call made accepted; near midnight they stand in two slices."""
+    changed = []
     for day in days_of(at):
-        _approve(day).many(conn, list(reservations))
-
-
-def approve_birth(conn: Connection, birth: str, at: int) -> None:
-    """All rows of one birth event become accepted: a repeated request found them reserved."""
-    for day in written_days(at):
-        t = acceptance_slice(day)
-        conn.execute(update(t).where(t.c.birth == birth).values(accepted=1))
+        parts = [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
+        changed.append(sum(_approve(day).run(conn, birth, *part, *[part[0]] * (_CHUNK - len(part))) for part in parts))
+    return max(changed)

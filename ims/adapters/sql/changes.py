@@ -13,7 +13,7 @@ from ims.adapters.sql.lane_tables import arrays, audit, daily, dead, dispatches,
 from ims.adapters.sql.statements import Statement
 from ims.errors import Conflict
 from ims.ports.dispatch import Dispatch, pack, unpack
-from ims.ports.records import Change, HistoryRow, ResultArray
+from ims.ports.records import Change, HistoryRow, ResultArray, Taken
 from ims.protocol.envelope import Record
 from ims.protocol.ids import derived
 
@@ -73,6 +73,7 @@ _ARRAY_COLUMNS = [c.name for c in arrays.columns if c.name != "seq"]
 _new_array = Statement(once(arrays).values({c: bindparam(c) for c in _ARRAY_COLUMNS}), _ARRAY_COLUMNS)  # type: ignore[attr-defined]
 _HELD_COLUMNS = [c.name for c in held.columns]
 _unhold = Statement(delete(held).where(held.c.id == bindparam("id_is")), ["id_is"])
+_release = Statement(delete(held).where(held.c.id == bindparam("id_is"), held.c.due_at == bindparam("until")), ["id_is", "until"])
 _hold = Statement(insert(held), _HELD_COLUMNS)
 _DEAD_COLUMNS = [c.name for c in dead.columns if c.name != "seq"]
 _bury = Statement(once(dead).values({c: bindparam(c) for c in _DEAD_COLUMNS}), _DEAD_COLUMNS)  # type: ignore[attr-defined]
@@ -135,8 +136,7 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         _unhold.run(conn, h.record.id)
         r = h.record
         _hold.run(conn, r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, h.reason, attributes_text(r), r.data)
-    for id_ in change.released:
-        _unhold.run(conn, id_)
+    release(conn, change.released)
     if change.dead:
         letters = [(d.record, d) for d in change.dead]
         for letter in change.dead:
@@ -144,6 +144,11 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         _bury.many(conn, [(r.id, d.stage, r.topic, attributes_text(r), r.data, d.error_code, d.error, d.at, 0) for r, d in letters])
     if change.audits:
         _audit.many(conn, [(id_, a.at, a.who, a.action, a.target, a.note) for id_, a in change.audits])
+
+
+def release(conn: Connection, taken: Sequence[Taken]) -> None:
+    """End the rest of held events. One that was parked anew meanwhile has another due time, and stays."""
+    _release.many(conn, sorted((t.record.id, t.until) for t in taken))
 
 
 def _array_row(a: ResultArray) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from ims.adapters.sql.changes import append_records, decode_attributes
+from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import dead
 from ims.adapters.sql.statements import Statement
 from ims.protocol.envelope import Record
@@ -52,7 +52,6 @@ def of_birth(conn: Connection, birth: str) -> list[Letter]:
     return [_letter(row) for row in conn.execute(query)]
 
 
-def replay(conn: Connection, letters: list[Letter], at: int) -> None:
-    """Put the events back into their topics and mark them, in one transaction."""
-    append_records(conn, [letter.record for letter in letters], at)
+def replayed(conn: Connection, letters: list[Letter], at: int) -> None:
+    """These were put back into their topics."""
     _mark.many(conn, [(at, letter.seq) for letter in letters])

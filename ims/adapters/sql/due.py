@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import dispatches, held
 from ims.adapters.sql.statements import Statement
+from ims.ports.records import Taken
 from ims.protocol.envelope import Record
 
 _OVER = 50  # events whose send_by has passed, in one page
@@ -40,7 +41,7 @@ def any_held(conn: Connection, now: int, topics: Sequence[str]) -> bool:
     return conn.execute(select(held.c.id).where(ready).limit(1)).first() is not None
 
 
-def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]) -> list[Record]:
+def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]) -> list[Taken]:
     """Events that are due, so many of each topic, and a page of those whose send_by has passed; moved on to `again_at`."""
     query = select(held.c.topic, held.c.attributes, held.c.data, held.c.id)
     rows = list(conn.execute(query.where(held.c.send_by < now, held.c.due_at <= now).limit(_OVER)))
@@ -49,7 +50,7 @@ def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]
         rows += conn.execute(due.order_by(held.c.due_at).limit(count))
     if rows:
         conn.execute(update(held).where(held.c.id.in_([r[3] for r in rows])).values(due_at=again_at))
-    return [Record(r[0], decode_attributes(r[1]), r[2]) for r in rows]
+    return [Taken(Record(r[0], decode_attributes(r[1]), r[2]), again_at) for r in rows]
 
 
 def parked(conn: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -105,6 +105,15 @@ arrays = Table(
     Index("arrays_lease", "lease"),
 )
 
+# Birth events that the log did not take while it was away; they lie in payloads. Only where the log is a system of its own.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("birth", String(26), primary_key=True),
+    Column("at", Integer, nullable=False),
+    Index("outbox_by_time", "at"),
+)
+
 # Events parked while a provider is away (invariant 9).
 held = Table(
     "held",

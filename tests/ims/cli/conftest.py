@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from functions.intake.accept import Acceptor, Entry, key_of
+from functions.intake.accept import Acceptor, Entry
 from functions.intake.validate import AcceptedRow
 from ims import topics
 from ims.lanes import Lane
 from ims.ports.records import Change
 from ims.protocol.envelope import Emit
 from ims.protocol.events import DeliveryReport, DeliveryReported, Shared
-from ims.protocol.ids import new_birth
+from ims.protocol.ids import acceptance_key, new_birth
 from ims.runtime.stage import new_trace
 from ims.testing.house import House
 from ims.topics import Channel
@@ -41,7 +41,7 @@ class Street:
         row = AcceptedRow(message_id, NUMBER, {"name": VALUE}, "BILL", None)
         digest = hashlib.blake2b(message_id.encode(), digest_size=8).digest()
         common = msgspec.structs.replace(plain, **shared)
-        entry = Entry(common, row, lane, digest, 0, new_trace(), key_of(f"key{kind}", message_id))
+        entry = Entry(common, row, lane, digest, 0, new_trace(), acceptance_key(f"key{kind}", message_id))
         acceptor = Acceptor(self.house.ctx)
         assert await acceptor._accept(kind, [entry]) == ["fresh"]
         return entry

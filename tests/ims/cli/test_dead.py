@@ -96,7 +96,7 @@ async def test_a_replayed_event_is_handled_as_any_other(street: Street) -> None:
     await street.accept("m1")
     [(attributes, data)] = await street.house.rows(LANE, "SELECT attributes, data FROM payloads")
     record = Record(topics.recv(Channel.MT, LANE), msgspec.json.decode(attributes), data)
-    await street.house.store.files[LANE].write(lambda conn: conn.exec_driver_sql("DELETE FROM log"))
+    await street.house.store.lanes[LANE].write(lambda conn: conn.exec_driver_sql("DELETE FROM log"))
     await bury(street, record)
     await replayed(street.house.ctx, street.house.store, [], dry_run=False)
     await street.later()

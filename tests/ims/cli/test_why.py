@@ -158,7 +158,7 @@ async def test_a_call_under_way_names_its_owner_and_lease(street: Street) -> Non
 
 async def test_a_message_past_its_retention(street: Street) -> None:
     await street.accept("m1")
-    await street.house.store.files[Lane.REALTIME].write(lambda conn: conn.exec_driver_sql("DELETE FROM payloads"))
+    await street.house.store.lanes[Lane.REALTIME].write(lambda conn: conn.exec_driver_sql("DELETE FROM payloads"))
     facts = await why(street)
     assert facts["state"] == "GONE"
     assert "past its retention" in lines(facts)
