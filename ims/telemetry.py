@@ -84,3 +84,9 @@ TRACES_DROPPED = Counter("ims_traces_dropped_total", "Traces not kept: their sto
 FORGED = Counter("ims_forged_refs_total", "Delivery reports whose ref is not one of ours", ["provider"])
 RECORDS_AGAIN = Counter("ims_records_again_total", "Transactions run again on a database server, by error", ["database", "why"])
 UNLISTED = Counter("ims_unlisted_codes_total", "Provider codes that no table of ours lists", ["provider"])
+LOG_APPENDS = Counter("ims_log_appends_total", "Appends to Kafka, by outcome; refused: not tried, one failed a moment ago", ["outcome"])
+LOG_APPEND_SECONDS = Histogram(
+    "ims_log_append_seconds",
+    "From an append to its acknowledgement by the in-sync replicas",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)

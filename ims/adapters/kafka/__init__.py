@@ -1,0 +1,1 @@
+"""The event log of the production profile: Kafka through kafka-python."""
