@@ -38,7 +38,7 @@ docs: $(VENV)/test.stamp ## render the generated parts of docs/
 test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
 	$(BIN)/pytest -m system tests/system tests/bench
 
-services: $(VENV)/test.stamp ## start Kafka, MariaDB, Redis on this machine (NAMES="kafka redis": some)
+services: $(VENV)/test.stamp ## start the servers of the production profile here (NAMES="kafka redis": some)
 	@$(BIN)/python -m infra up $(NAMES)
 
 services-down: $(VENV)/test.stamp ## stop them; their data stays in .services

@@ -1,7 +1,7 @@
 """pytest plugin: real servers for tests, each started once in a run (by whichever process of pytest-xdist asks first) on free ports.
 
-kafka, mariadb, redis_single, redis_cluster: shared, so a test makes its own topics, databases, keys, and breaks nothing.
-kafka3, mariadb_own, redis_cluster_own: one for the test module alone, whose nodes it may kill, freeze and start again.
+kafka, mariadb, redis_single, redis_cluster, mongo, aws, smtp: shared, so a test makes its own topics, databases, keys, and breaks nothing.
+kafka3, mariadb_own, mongo_own, redis_own, redis_cluster_own: for one test module, whose nodes it may kill, freeze and start again.
 What cannot be had skips the test by name, and fails it on CI.
 """
 
@@ -40,6 +40,7 @@ class Shared:
     name: str
     ports: Mapping[str, int]
     settings: Mapping[str, str]  # IMS_...
+    home: Path  # its `data` and `log`
 
     @property
     def url(self) -> str:
@@ -105,6 +106,21 @@ def redis_cluster(request: pytest.FixtureRequest) -> Shared:
     return _shared(request, "redis-cluster")
 
 
+@pytest.fixture(scope="session")
+def mongo(request: pytest.FixtureRequest) -> Shared:
+    return _shared(request, "mongo")
+
+
+@pytest.fixture(scope="session")
+def aws(request: pytest.FixtureRequest) -> Shared:
+    return _shared(request, "aws")
+
+
+@pytest.fixture(scope="session")
+def smtp(request: pytest.FixtureRequest) -> Shared:
+    return _shared(request, "smtp")
+
+
 @pytest.fixture(scope="module")
 def kafka3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     yield from _own(tmp_path_factory, "kafka3")
@@ -113,6 +129,16 @@ def kafka3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
 @pytest.fixture(scope="module")
 def mariadb_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     yield from _own(tmp_path_factory, "mariadb")
+
+
+@pytest.fixture(scope="module")
+def mongo_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    yield from _own(tmp_path_factory, "mongo")
+
+
+@pytest.fixture(scope="module")
+def redis_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    yield from _own(tmp_path_factory, "redis")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +170,7 @@ def _shared(request: pytest.FixtureRequest, name: str) -> Shared:
     said = json.loads((home / READY).read_text())
     if "fault" in said:
         pytest.fail(said["fault"], pytrace=False)
-    return Shared(name, said["ports"], said["settings"])
+    return Shared(name, said["ports"], said["settings"], home)
 
 
 def _have(service: Service) -> None:

@@ -25,6 +25,8 @@ SETTINGS: dict[str, str] = {
     "appendfsync": "everysec",
     "save": "",
     "shutdown-timeout": "0",
+    "repl-diskless-sync-delay": "0",  # no other replica is coming: do not wait 5 s for it
+    "repl-ping-replica-period": "1",  # clients are told of a replica after its first byte, on an idle master this one
     "maxmemory": "256mb",
     "maxmemory-policy": "noeviction",  # a lease that is evicted is a lease that somebody else takes
     "set-proc-title": "no",  # the pid is checked against the command line

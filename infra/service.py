@@ -61,7 +61,7 @@ class Service:
     nodes: Sequence[Node]
     settings: Callable[[], Mapping[str, str]] = dict  # IMS_... for the application; asked for when it is up
     needs: Sequence[Need] = ()
-    build: Callable[[], None] = nothing  # what is downloaded or compiled, once for all homes
+    build: Callable[[], object] = nothing  # what is downloaded or compiled, once for all homes
     finish: Callable[[], None] = nothing
     start_s: float = 60.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from infra import kafka, mariadb, redis
+from infra import aws, kafka, mariadb, mongo, redis, smtp
 from infra.place import Place, Unplaced
 from infra.service import Service
 
@@ -13,6 +13,9 @@ SERVICES: dict[str, Callable[[Place], Service]] = {
     "mariadb": mariadb.service,
     "redis": redis.single,
     "redis-cluster": redis.cluster,
+    "mongo": mongo.service,
+    "aws": aws.service,
+    "smtp": smtp.service,
 }
 # Small, and started again for each run. One broker costs a third of three; a module that breaks brokers takes three of its own.
 FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import smtplib
 import uuid
-from urllib.parse import urlsplit
+from email.message import EmailMessage
+from mailbox import Maildir
+from urllib.parse import parse_qs, urlsplit
 
+import localstack_client.session
+import pymongo
 import pymysql
 import pytest
 import redis
@@ -69,3 +74,38 @@ def test_redis_cluster_has_all_slots_and_a_replica_of_each_master(redis_cluster:
     assert client.mget_nonatomic(keys) == [b"v"] * 100
     assert len(client.get_primaries()) == len(client.get_replicas()) == 3
     client.close()
+
+
+def test_mongo_adds_up_in_bulk_and_refuses_a_second_key(mongo: Shared) -> None:
+    with pymongo.MongoClient(mongo.url, serverSelectionTimeoutMS=5000) as client:
+        traces = client[f"test_{uuid.uuid4().hex}"].traces
+        change = pymongo.UpdateOne({"_id": "send_mt"}, {"$inc": {"bucket.5": 1}}, upsert=True)
+        traces.bulk_write([change] * 10, ordered=False)
+        assert traces.find_one({}) == {"_id": "send_mt", "bucket": {"5": 10}}
+        with pytest.raises(pymongo.errors.DuplicateKeyError):
+            traces.insert_one({"_id": "send_mt"})
+        client.drop_database(traces.database.name)
+
+
+def test_s3_keeps_an_object_and_ses_sends_from_a_verified_address(aws: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = parse_qs(urlsplit(aws.settings["IMS_FILES"]).query)["endpoint"][0]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)  # where localstack-client looks
+    session = localstack_client.session.Session()
+    s3, key = session.client("s3"), uuid.uuid4().hex
+    s3.put_object(Bucket="ims", Key=key, Body="안녕하세요".encode())
+    assert s3.get_object(Bucket="ims", Key=key)["Body"].read().decode() == "안녕하세요"
+    ses = session.client("ses")
+    mail = {"Subject": {"Data": "subject"}, "Body": {"Text": {"Data": "text"}}}
+    with pytest.raises(ses.exceptions.MessageRejected):
+        ses.send_email(Source="nobody@example.com", Destination={"ToAddresses": ["a@example.com"]}, Message=mail)
+    ses.verify_email_identity(EmailAddress="sender@example.com")
+    assert ses.send_email(Source="sender@example.com", Destination={"ToAddresses": ["a@example.com"]}, Message=mail)["MessageId"]
+
+
+def test_smtp_keeps_what_it_takes(smtp: Shared) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = uuid.uuid4().hex, "sender@example.com", "a@example.com"
+    mail.set_content("안녕하세요")
+    with smtplib.SMTP("127.0.0.1", smtp.ports["smtp"], timeout=5) as client:
+        client.send_message(mail)
+    assert mail["Subject"] in [kept["Subject"] for kept in Maildir(smtp.home / "data" / "smtp" / "mail")]
