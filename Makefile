@@ -11,7 +11,7 @@ WORKERS ?= 2
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs lock bench clean
+.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs manifests lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
 
 docs: $(VENV)/test.stamp ## render the generated parts of docs/
 	$(BIN)/python -m ims.cli.docs
+
+manifests: $(VENV)/test.stamp ## render knative/generated from lanes, topics and knative/autoscaling.yaml
+	$(BIN)/python -m ims.manifests $(ARGS)
 
 test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
 	$(BIN)/pytest -m system tests/system tests/bench

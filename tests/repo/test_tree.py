@@ -63,7 +63,8 @@ def test_the_environment_is_read_where_it_may_be() -> None:
 
 def test_no_file_grows_past_what_one_idea_needs() -> None:
     kinds = {".py", ".md", ".yaml", ".sh"}
-    long = {name_of(p) for p in tracked() if p.suffix in kinds and len(p.read_text().splitlines()) > LONG_LINES}
+    written = [p for p in tracked() if p.suffix in kinds and not name_of(p).startswith("knative/generated/")]  # make manifests
+    long = {name_of(p) for p in written if len(p.read_text().splitlines()) > LONG_LINES}
     assert long == set(LONG), "split it, or list it with a reason"
 
 
