@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 WORKERS ?= 2
+SERVICES := $(or $(IMS_SERVICES_HOME),.services)
 
 # The packages of the checks hold those of the running system: where they are installed, `make run` takes nothing away.
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
@@ -16,8 +17,11 @@ READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stam
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# IMS_PROFILE=production make run: on what `make services` started; what is set already stays as it is.
 run: $(READY) ## start IMS on this machine and stay in the foreground (Ctrl-C stops it)
-	@$(BIN)/ims up
+	@if [ "$$IMS_PROFILE" = production ] && [ -r "$(SERVICES)/env" ]; then \
+	  while IFS= read -r setting; do printenv "$${setting%%=*}" >/dev/null || export "$$setting"; done <"$(SERVICES)/env"; \
+	fi; exec $(BIN)/ims up
 
 test: lint test-fast test-e2e ## everything that is checked, in under eight minutes on two cores
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("up", "down", "status"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="kafka, mariadb, ...; none: what IMS needs")
     parser.add_argument("--json", action="store_true", help="status for a program")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         place = place_of_environment()
         chosen = services(place, options.names, all_of_them=options.command == "down")
@@ -100,4 +101,5 @@ def _shown(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.suppress(BrokenPipeError):  # `status | head` has seen enough
+        sys.exit(main())

@@ -28,6 +28,7 @@ PORTS: Mapping[str, int] = {
     "smtp": 2525,
     "prometheus": 9090,
     "alertmanager": 9093,
+    "metrics": 9464,  # of IMS itself, for Prometheus
 }
 # Not from the range that the kernel gives to clients: a server that was killed finds its port free again.
 _FREE = range(20_000, 32_000)

@@ -76,6 +76,10 @@ class Process:
             return None
         return pid if alive else None
 
+    def as_wanted(self) -> bool:
+        """It was started with the command that it would get now: ports may have been moved since."""
+        return bool(json.loads(self._pid_file.read_text())["command"] == list(self._command()))
+
     def memory_mb(self) -> float:
         """What it holds of the machine's memory, shared pages in parts; 0 when it does not run."""
         pid = self.pid()
@@ -87,13 +91,13 @@ class Process:
 
     def stop(self) -> None:
         """Ask it to end; kill it when it does not."""
-        if self._send(signal.SIGTERM) and not self._gone(self._stop_s):
+        if not self._ended_by(signal.SIGTERM):
             self.kill()
         self._pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
-        if self._send(signal.SIGKILL) and not self._gone(self._stop_s):
+        if not self._ended_by(signal.SIGKILL):
             raise TimeoutError(f"{self.name} does not end")
         self._pid_file.unlink(missing_ok=True)
 
@@ -121,9 +125,20 @@ class Process:
             return False
         return True
 
-    def _gone(self, limit_s: float) -> bool:
-        deadline = time.monotonic() + limit_s
-        while self.pid() is not None:
+    def _ended_by(self, sig: signal.Signals) -> bool:
+        """Signal it, and wait until it is gone: its command line goes first, before its files and ports are free."""
+        pid = self.pid()
+        if pid is None:
+            return True
+        try:
+            since = _since(pid)
+        except OSError:
+            return True
+        deadline = time.monotonic() + self._stop_s
+        self._send(sig)
+        while _lives(pid, since):
+            if self._child is not None:
+                self._child.poll()
             if time.monotonic() > deadline:
                 return False
             time.sleep(_PAUSE_S)
@@ -144,6 +159,13 @@ def _since(pid: int) -> str:
     if fields[0] == "Z":
         raise ProcessLookupError(pid)
     return fields[19]
+
+
+def _lives(pid: int, since: str) -> bool:
+    try:
+        return _since(pid) == since
+    except OSError:
+        return False
 
 
 def _command_of(pid: int) -> list[str]:

@@ -73,6 +73,10 @@ class Service:
         place.make()
         deadline = time.monotonic() + self.start_s
         for node in self.nodes:
+            if node.process.pid() is not None and not node.process.as_wanted():
+                raise NotStarted(
+                    f"{node.name} runs with other settings: python -m infra down {self.name}, with the settings of then or now"
+                )
             if node.process.pid() is None:
                 self.start_node(node, bound=bound, wait=False)
         for node in self.nodes:
