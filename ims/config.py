@@ -20,6 +20,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".ims"), description="Data folder of the embedded profile.")
     port: int = Field(8080, ge=0, le=65535, description="Port of the intake URL; 0 takes a free one.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics of what `ims up` runs, on loopback; 0: a free one.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     function: str = Field("", description="What `ims serve` serves where none is named; several, by comma, go by the path.")
     trusted_proxies: str = Field("", description="Networks, by comma, whose X-Forwarded-For `ims serve` believes; empty: none.")

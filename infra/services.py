@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from infra import aws, kafka, mariadb, mongo, redis, smtp
+from infra import aws, kafka, mariadb, mongo, monitoring, redis, smtp
 from infra.place import Place, Unplaced
 from infra.service import Service
 
@@ -16,6 +16,8 @@ SERVICES: dict[str, Callable[[Place], Service]] = {
     "mongo": mongo.service,
     "aws": aws.service,
     "smtp": smtp.service,
+    "prometheus": monitoring.prometheus,
+    "alertmanager": monitoring.alertmanager,
 }
 # Small, and started again for each run. One broker costs a third of three; a module that breaks brokers takes three of its own.
 FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {
@@ -23,7 +25,7 @@ FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {
     "kafka3": lambda place: kafka.service(place, nodes=3, quick=True),
     "mariadb": lambda place: mariadb.service(place, small=True),
 }
-ON_REQUEST = frozenset[str]()
+ON_REQUEST = frozenset({"prometheus", "alertmanager"})
 
 
 def services(place: Place, names: Sequence[str], *, all_of_them: bool = False) -> list[Service]:

@@ -103,7 +103,7 @@ class Up:
             "intake-bulk": free_port(),
             "fast": free_port(),
             "simulator": settings.simulator_port or free_port(),
-            "metrics": free_port(),
+            "metrics": settings.metrics_port or free_port(),
         }
         self._stop = asyncio.Event()
         self._children = self._plan()
