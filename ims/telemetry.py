@@ -58,6 +58,7 @@ def configure_logs(process: str, level: str = "INFO") -> None:
 
 ACCEPTED = Counter("ims_accepted_total", "Messages answered 0000", ["channel", "lane"])
 REFUSED = Counter("ims_refused_total", "Requests and rows answered with a code other than 0000", ["code"])
+UNCOUNTED = Counter("ims_uncounted_total", "Recipients accepted while nobody could count against their key's limit", ["limit"])
 SENT = Counter("ims_sent_total", "Members handed to a provider, by what it answered", ["provider", "lane", "status"])
 SETTLED = Counter("ims_settled_total", "Results told, by lane, result and result code", ["lane", "result", "code"])
 TRANSITIONS = Counter("ims_transitions_total", "Named transitions of message states that are not the usual one", ["name"])

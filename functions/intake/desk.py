@@ -11,10 +11,12 @@ from functions.intake import reading
 from functions.intake.accept import Acceptor
 from functions.intake.ports import Acceptance
 from functions.intake.validate import Accepted, Many, RowError, Slice
-from ims.lanes import Lane
+from ims.errors import Unavailable
+from ims.lanes import TRAITS, Lane
 from ims.ports.registry import Customer, Registry, ServiceKey
 from ims.protocol.ids import acceptance_key
 from ims.runtime.context import Context
+from ims.telemetry import UNCOUNTED
 
 _SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -51,13 +53,28 @@ class Desk:
         return self._ctx.caller is not None and await self._ctx.caller.check(url)
 
     async def draw(self, key: ServiceKey, rows: int) -> bool:
-        shared = self._ctx.shared
-        if key.rate_per_s and not await shared.draw(f"key/{key.key}", rows, key.rate_per_s, key.rate_per_s, whole=True):
-            return False
+        """While nobody can count, no key is held to its rate: it only spares us, and admission bounds what is open.
+
+        A daily cap is a promise about cost. Auth and realtime are let through uncounted, since a login must not fail because
+        a counter is away; mass and ad, which spend the caps and can wait, raise Unavailable: 9998, come again.
+        """
+        shared, name = self._ctx.shared, f"key/{key.key}"
+        if key.rate_per_s:
+            try:
+                if not await shared.draw(name, rows, key.rate_per_s, key.rate_per_s, whole=True):
+                    return False
+            except Unavailable:
+                UNCOUNTED.labels("rate").inc(rows)
         if not key.daily_cap:
             return True
         day = datetime.fromtimestamp(self._ctx.clock() / 1000, _SEOUL).date().isoformat()
-        return await shared.spend(f"key/{key.key}", day, rows, key.daily_cap)
+        try:
+            return await shared.spend(name, day, rows, key.daily_cap)
+        except Unavailable:
+            if not TRAITS[key.kind].reserved:
+                raise
+            UNCOUNTED.labels("daily_cap").inc(rows)
+            return True
 
     async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
         return await reading.poll(self._ctx, key, limit)

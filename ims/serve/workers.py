@@ -12,13 +12,14 @@ from functions.report.deadlines import emit_due
 from ims.errors import ImsError, Poison
 from ims.lanes import TRAITS, Lane
 from ims.runtime.context import Context
+from ims.runtime.leasing import Lease, Turn
 from ims.runtime.release import release_due
 from ims.runtime.stage import where
 from ims.telemetry import log
 
-LEASE_S = 30.0
-_RENEW_S = 10.0
 _FAULT_S = 1.0
+_OTHERS_S = 5.0  # between looks whether the one who has the lease is still there
+_ALONE_S = 2.0  # idle pause of all copies together, when nobody can say whose turn it is
 
 Step = Callable[[], Awaitable[int]]  # one page of work; how much there was
 
@@ -48,18 +49,15 @@ def _bound(function: Callable[..., Awaitable[int]], *args: object) -> Step:
 
 
 async def loop(lease: str, step: Step, idle_s: float, ctx: Context, *, owner: str = "") -> None:
-    """Run a step for ever while the lease is ours. A fault is logged and tried again: the work itself is in the store."""
-    renewed = float("-inf")
+    """Run a step for ever while it is our turn. A fault is logged and tried again: the work itself is in the store."""
+    held = Lease(ctx.shared, lease, owner or ctx.name)
     while True:
         try:
-            now = asyncio.get_running_loop().time()
-            if now - renewed > _RENEW_S:
-                if not await ctx.shared.lease(lease, owner or ctx.name, LEASE_S):
-                    await asyncio.sleep(LEASE_S / 6)
-                    continue
-                renewed = now
-            if not await step():
-                await asyncio.sleep(idle_s)
+            turn = await held.turn()
+            if turn is Turn.OTHERS:
+                await asyncio.sleep(_OTHERS_S)
+            elif not await step():
+                await asyncio.sleep(idle_s if turn is Turn.MINE else max(idle_s, _ALONE_S))
         except (ImsError, Poison) as exc:
             log.warning("worker_waits", worker=lease, error=type(exc).__name__)
             await asyncio.sleep(_FAULT_S)

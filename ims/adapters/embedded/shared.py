@@ -29,6 +29,12 @@ counters = Table(
     Column("day", String(10), nullable=False),
     Column("count", Integer, nullable=False),
 )
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("until", Integer, nullable=False),
+)
 
 
 class EmbeddedShared:
@@ -76,3 +82,21 @@ class EmbeddedShared:
             return True
 
         return await self._file.write(job)
+
+    async def announce_breaker(self, name: str, until: int) -> None:
+        def job(conn: Connection) -> None:
+            conn.execute(delete(breakers).where(breakers.c.name == name))
+            if until:
+                conn.execute(insert(breakers).values(name=name, until=until))
+
+        await self._file.write(job)
+
+    async def open_breakers(self) -> dict[str, int]:
+        now = self._clock()
+        found = await self._file.read(lambda conn: conn.execute(select(breakers.c.name, breakers.c.until)).all())
+        if any(until <= now for _, until in found):
+            await self._file.write(lambda conn: conn.execute(delete(breakers).where(breakers.c.until <= now)))
+        return {name: until for name, until in found if until > now}
+
+    async def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,80 @@
+"""Every adapter of ims.ports.shared on a store of its own name space, and as many processes' views of it as a test wants."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ims.adapters.embedded.files import LaneFile
+from ims.adapters.embedded.shared import EmbeddedShared, metadata
+from ims.adapters.redis import RedisShared
+from ims.ports.clock import system_clock
+from ims.ports.shared import Shared
+from infra import redis
+from infra.fixtures import Own
+from infra.place import temporary_place
+
+
+def opened(kind: str, where: str, prefix: str) -> Shared:
+    """One process's view of the store."""
+    if kind == "embedded":
+        return EmbeddedShared(LaneFile(Path(where), metadata.create_all), system_clock())
+    return RedisShared(where, system_clock(), prefix=prefix)
+
+
+@dataclass
+class Store:
+    """Where it is, and who looks at it."""
+
+    kind: str
+    where: str
+    prefix: str = field(default_factory=lambda: f"test-{secrets.token_hex(4)}")
+    views: list[Shared] = field(default_factory=list)
+
+    def view(self) -> Shared:
+        self.views.append(opened(self.kind, self.where, self.prefix))
+        return self.views[-1]
+
+
+@pytest.fixture(params=["embedded", "redis", "redis cluster"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    fixtures = {"redis": "redis_single", "redis cluster": "redis_cluster"}
+    kind = request.param
+    where = str(tmp_path / "shared.db") if kind == "embedded" else request.getfixturevalue(fixtures[kind]).url
+    made = Store(kind, where)
+    yield made
+    for view in made.views:
+        await view.close()
+
+
+@pytest.fixture
+def shared(store: Store) -> Shared:
+    return store.view()
+
+
+@pytest.fixture(scope="module")
+def redis_single_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    place = temporary_place(tmp_path_factory.mktemp("redis-own"))
+    service = redis.single(place)
+    service.start(place, bound=True)
+    yield Own(place, service)
+    service.resume()
+    service.stop()
+
+
+@pytest.fixture
+async def views() -> AsyncIterator[Callable[[str], RedisShared]]:
+    """Views of a Redis that the test breaks."""
+    made: list[RedisShared] = []
+
+    def view(url: str) -> RedisShared:
+        made.append(RedisShared(url, system_clock(), prefix=f"test-{secrets.token_hex(4)}"))
+        return made[-1]
+
+    yield view
+    for one in made:
+        await one.close()
