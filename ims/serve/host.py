@@ -23,6 +23,7 @@ from ims import topics
 from ims.config import Settings, load_settings
 from ims.errors import ImsError, Later
 from ims.lanes import Lane
+from ims.runtime.breaker import share
 from ims.runtime.context import Context, install
 from ims.runtime.sinks import asgi_sink
 from ims.runtime.tracing import Tracer
@@ -78,6 +79,7 @@ class Host:
         lanes = await self._lanes() if self.plan.lanes else None
         if lanes:
             self._task(tracer.run())
+            self._task(share(self.ctx.breakers, self.ctx.shared, self.ctx.clock))
         gc.freeze()  # what start-up built stays: collections look only at what requests made
         gc.set_threshold(50_000, 20, 20)  # decoding a batch makes thousands of objects that die with it
         http, serving = None, None

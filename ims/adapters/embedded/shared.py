@@ -45,9 +45,8 @@ class EmbeddedShared:
         self._clock = clock
 
     async def lease(self, name: str, owner: str, ttl_s: float) -> bool:
-        now = self._clock()
-
         def job(conn: Connection) -> bool:
+            now = self._clock()  # under the file's lock: asked before, one who waited would take a newer lease for one of a later clock
             row = conn.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
             if row is not None and row[0] != owner and now < row[1] <= now + int(ttl_s * 1000):  # later: the clock was set back
                 return False
@@ -58,9 +57,8 @@ class EmbeddedShared:
         return await self._file.write(job)
 
     async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int, *, whole: bool = False) -> int:
-        now = self._clock()
-
         def job(conn: Connection) -> int:
+            now = self._clock()
             row = conn.execute(select(buckets.c.tokens, buckets.c.at).where(buckets.c.name == bucket)).first()
             tokens = float(burst) if row is None else min(float(burst), row[0] + max(0, now - row[1]) / 1000 * rate_per_s)
             part = max(0, min(want, int(tokens)))

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, SSLConnection
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from ims.adapters.redis.cluster import ClusterClient
 from ims.errors import Misconfigured, Unavailable
 from ims.telemetry import log
 
@@ -28,7 +28,6 @@ CONNECTIONS = 16  # of a process, to each server
 AWAY_S = 1.0  # how long nobody asks a server that did not answer
 _PORT = 6379
 _PARTS = 16  # of a cluster's key space: masters have stretches of it, and one that is away says nothing about the others
-_CLUSTER_RETRIES = 3  # within the time limit: each asks the cluster anew where a key lives
 _SLOTS = 16_384
 
 
@@ -54,27 +53,28 @@ class RedisConnection:
         self._limit_s = time_limit_s
         self._monotonic = monotonic
         self._client: Any = None
-        self._room = asyncio.Semaphore(CONNECTIONS)  # a cluster's pool refuses when it is full; here one waits
         self._away: dict[int, float] = {}  # part of the key space -> until when it is left alone
 
     def _open(self) -> Any:
-        waits = {"socket_timeout": self._limit_s, "socket_connect_timeout": self._limit_s}
-        common = {**self._options, **waits, "decode_responses": True, "protocol": 2}
         if self._cluster:
-            if self._tls:
-                common |= {"ssl": True, "ssl_ca_certs": self._ca_file or None}
-            return RedisCluster(
-                startup_nodes=[ClusterNode(host, port) for host, port in self._hosts],
-                max_connections=2 * CONNECTIONS,  # some for itself: it asks where keys live
-                retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), _CLUSTER_RETRIES),
-                require_full_coverage=False,  # what is left of a cluster goes on
-                **common,
-            )
-        if self._tls:
-            common |= {"connection_class": SSLConnection, "ssl_ca_certs": self._ca_file or None}
-        [(host, port)] = self._hosts
+            return ClusterClient(self._hosts, self._server, self._limit_s / 3)
+        return self._server(self._hosts[0])
+
+    def _server(self, address: tuple[str, int]) -> Redis:
+        host, port = address
+        tls: dict[str, Any] = {"connection_class": SSLConnection, "ssl_ca_certs": self._ca_file or None} if self._tls else {}
         pool = BlockingConnectionPool(
-            max_connections=CONNECTIONS, timeout=self._limit_s, host=host, port=port, retry=Retry(NoBackoff(), 1), **common
+            max_connections=CONNECTIONS,
+            timeout=self._limit_s,
+            host=host,
+            port=port,
+            retry=Retry(NoBackoff(), 1),  # a connection that died while it rested
+            socket_timeout=self._limit_s,
+            socket_connect_timeout=self._limit_s,
+            decode_responses=True,
+            protocol=2,
+            **tls,
+            **self._options,
         )
         return Redis.from_pool(pool)
 
@@ -84,14 +84,14 @@ class RedisConnection:
         if (until := self._away.get(part)) is not None and self._monotonic() < until:
             raise Unavailable("Redis is away")
         try:
-            async with asyncio.timeout(self._limit_s), self._room:
+            async with asyncio.timeout(self._limit_s):
                 if self._client is None:
                     self._client = self._open()
                 try:
-                    answer = await self._client.evalsha(script.digest, 1, key, *args)
+                    answer = await self._client.execute_command("EVALSHA", script.digest, 1, key, *args)
                 except NoScriptError:  # a server that is new, flushed or promoted
-                    answer = await self._client.eval(script.text, 1, key, *args)
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as exc:
+                    answer = await self._client.execute_command("EVAL", script.text, 1, key, *args)
+        except (RedisError, OSError, TimeoutError) as exc:
             self._away[part] = self._monotonic() + AWAY_S
             word = str(exc).split(" ", 1)[0] if isinstance(exc, ResponseError) else ""  # OOM, NOPERM, READONLY, CLUSTERDOWN
             log.warning("redis_away", error=type(exc).__name__, word=word[:20])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,6 @@ from ims.adapters.embedded.shared import EmbeddedShared, metadata
 from ims.adapters.redis import RedisShared
 from ims.ports.clock import system_clock
 from ims.ports.shared import Shared
-from infra import redis
-from infra.fixtures import Own
-from infra.place import temporary_place
 
 
 def opened(kind: str, where: str, prefix: str) -> Shared:
@@ -40,7 +37,10 @@ class Store:
         return self.views[-1]
 
 
-@pytest.fixture(params=["embedded", "redis", "redis cluster"])
+SERVED = pytest.mark.services
+
+
+@pytest.fixture(params=["embedded", pytest.param("redis", marks=SERVED), pytest.param("redis cluster", marks=SERVED)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     fixtures = {"redis": "redis_single", "redis cluster": "redis_cluster"}
     kind = request.param
@@ -54,16 +54,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 def shared(store: Store) -> Shared:
     return store.view()
-
-
-@pytest.fixture(scope="module")
-def redis_single_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    place = temporary_place(tmp_path_factory.mktemp("redis-own"))
-    service = redis.single(place)
-    service.start(place, bound=True)
-    yield Own(place, service)
-    service.resume()
-    service.stop()
 
 
 @pytest.fixture

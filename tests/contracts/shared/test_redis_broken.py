@@ -13,6 +13,7 @@ from ims.adapters.redis import RedisShared
 from ims.errors import Unavailable
 from infra.fixtures import Own
 
+pytestmark = pytest.mark.services
 Views = Callable[[str], RedisShared]
 HUNG_S = 10.0  # many times what a call may take: it hangs
 
@@ -42,12 +43,12 @@ async def every_call_is_unavailable(shared: RedisShared) -> None:
                 await call
 
 
-async def test_one_that_died_is_unavailable_and_works_again_once_it_is_back(redis_single_own: Own, views: Views) -> None:
-    shared = views(redis_single_own.url)
+async def test_one_that_died_is_unavailable_and_works_again_once_it_is_back(redis_own: Own, views: Views) -> None:
+    shared = views(redis_own.url)
     assert await shared.lease("l", "me", 60)
-    redis_single_own.kill()
+    redis_own.kill()
     await every_call_is_unavailable(shared)
-    redis_single_own.start()
+    redis_own.start()
     assert await in_the_end(lambda: shared.lease("l", "me", 60))
 
 
@@ -56,33 +57,33 @@ async def test_one_that_was_never_there(views: Views) -> None:
     await every_call_is_unavailable(views("redis+cluster://127.0.0.1:1,127.0.0.1:2"))
 
 
-async def test_one_that_hangs_costs_its_limit_once_and_then_nothing(redis_single_own: Own, views: Views) -> None:
-    shared = views(redis_single_own.url)
+async def test_one_that_hangs_costs_its_limit_once_and_then_nothing(redis_own: Own, views: Views) -> None:
+    shared = views(redis_own.url)
     await shared.lease("l", "me", 60)
-    redis_single_own.pause()
+    redis_own.pause()
     try:
         await every_call_is_unavailable(shared)
         async with asyncio.timeout(HUNG_S):
             answers = await asyncio.gather(*(shared.draw("b", 1, 1, 1) for _ in range(500)), return_exceptions=True)
         assert {type(a) for a in answers} == {Unavailable}
     finally:
-        redis_single_own.resume()
+        redis_own.resume()
     assert await in_the_end(lambda: shared.lease("l", "me", 60))
 
 
-async def test_a_flushed_bucket_hands_out_no_second_burst(redis_single_own: Own, views: Views) -> None:
-    shared = views(redis_single_own.url)
+async def test_a_flushed_bucket_hands_out_no_second_burst(redis_own: Own, views: Views) -> None:
+    shared = views(redis_own.url)
     for _ in range(2):  # it begins empty, and is full as soon as time has passed at such a rate
         await shared.draw("b", 0, 1e6, 100)
         await asyncio.sleep(0.01)
     assert await shared.draw("b", 100, 1e-3, 100) == 100
-    subprocess.run(["redis-cli", "-p", str(redis_single_own.port("redis")), "flushall"], check=True, capture_output=True)
+    subprocess.run(["redis-cli", "-p", str(redis_own.port("redis")), "flushall"], check=True, capture_output=True)
     assert await shared.draw("b", 100, 1e-3, 100) == 0
     assert await shared.lease("l", "other", 60), "a lease is anybody's again, and the script too is loaded again"
 
 
-async def test_a_wrong_password_is_unavailable_and_not_said(redis_single_own: Own, views: Views) -> None:
-    wrong = redis_single_own.url.replace("//", "//:not-a-secret@")
+async def test_a_wrong_password_is_unavailable_and_not_said(redis_own: Own, views: Views) -> None:
+    wrong = redis_own.url.replace("//", "//:not-a-secret@")
     with pytest.raises(Unavailable) as caught:
         await views(wrong).lease("l", "o", 1)
     assert "not-a-secret" not in str(caught.value)

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from ims.runtime.rates import Rates
+from ims.errors import Unavailable
+from ims.runtime.rates import ALONE, WAIT_S, Rates
 
 
 class Bucket:
@@ -76,3 +77,35 @@ async def test_it_gives_up_when_others_draw_all_of_it():
 
     bucket = Empty(100)
     assert 2 <= await Rates(bucket.sleep).take(bucket, "bulk", 100, 100) <= 10
+
+
+class Gone(Bucket):
+    """Shared buckets that are away."""
+
+    async def draw(self, bucket: str, want: int, rate_per_s: float, burst: int, *, whole: bool = False) -> int:
+        raise Unavailable("away")
+
+
+async def test_without_shared_buckets_each_process_goes_on_at_its_share():
+    bucket = Gone(100)
+    rates = Rates(bucket.sleep, lambda: bucket.now)
+    for _ in range(50):
+        assert await rates.take(bucket, "fast", 1, 100) == 0
+    assert bucket.now >= 50 / (100 * ALONE) - 0.1
+    assert bucket.now < WAIT_S
+
+
+async def test_without_shared_buckets_a_large_batch_is_slower_but_goes():
+    bucket = Gone(200)
+    assert await Rates(bucket.sleep, lambda: bucket.now).take(bucket, "bulk", 200, 200) == 0
+    assert bucket.now == pytest.approx(200 / (200 * ALONE), abs=1.1)
+
+
+async def test_an_idle_while_without_them_saves_up_no_burst():
+    bucket = Gone(100)
+    rates = Rates(bucket.sleep, lambda: bucket.now)
+    await rates.take(bucket, "fast", 1, 100)
+    began = bucket.now = 1000.0
+    for _ in range(30):
+        await rates.take(bucket, "fast", 1, 100)
+    assert bucket.now - began >= (30 - 100 * ALONE) / (100 * ALONE) - 0.1
