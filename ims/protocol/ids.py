@@ -1,9 +1,13 @@
 """Ids that say where a thing lives and cannot be guessed (design invariant 1).
 
-birth event id   16 characters: lane letter, day (3), random (12: 60 bits)
+birth event id   16 characters: lane letter, day (3), part of the day (3: 2.6 s each), random (9: 45 bits)
 tracking id      26: birth event id, position (2), tag (8)
 ref              27: tracking id, attempt; what a provider is given and hands back in its reports
 event id         26: keyed by nothing, computed from the cause, so that a redelivery emits the same id again
+
+Births of one moment stand side by side, so that rows written together lie together: with 60 random bits every row of a
+large table went to a page of its own. Two births of the same 2.6 s, 1,000 a second, meet once in 300 days; whoever stores
+the second one notices.
 
 The tag is a keyed hash of birth id and position: a report whose ref was made up fails, whoever sent it.
 """
@@ -48,7 +52,8 @@ def day_of(at_ms: int) -> int:
 
 def new_birth(lane: Lane, at_ms: int) -> str:
     """A new birth event id."""
-    return f"{TRAITS[lane].letter}{_base32(day_of(at_ms), 3)}{_base32(secrets.randbits(60), 12)}"
+    day, part = divmod(at_ms, _DAY_MS)
+    return f"{TRAITS[lane].letter}{_base32(day << 15 | (part << 15) // _DAY_MS, 6)}{_base32(secrets.randbits(45), 9)}"
 
 
 def lane_of(id_: str) -> Lane:

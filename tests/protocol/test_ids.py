@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ims.lanes import Lane
@@ -19,6 +21,15 @@ def test_a_birth_id_names_lane_and_day(lane: Lane) -> None:
     assert set(birth[1:]) <= ALPHABET
     assert (lane_of(birth), day_in(birth)) == (lane, day_of(NOON))
     assert birth != new_birth(lane, NOON)
+
+
+def test_births_of_one_moment_stand_together_and_days_in_order() -> None:
+    def made(at: int) -> list[str]:
+        return [new_birth(Lane.MASS, at) for _ in range(50)]
+
+    day = NOON - NOON % 86_400_000
+    moments = [made(day), made(day + 3_000), made(NOON), made(NOON + 3_000), made(day + 86_399_999), made(day + 86_400_000)]
+    assert all(max(before) < min(after) for before, after in itertools.pairwise(moments))
 
 
 def test_lengths_stay_within_what_providers_take() -> None:

@@ -13,6 +13,7 @@ from ims.adapters.embedded.traces import metadata as trace_metadata
 from ims.adapters.sql import acceptance, changes
 from ims.adapters.sql.lane_store import Exists, LaneStore, birth_of
 from ims.adapters.sql.lane_tables import metadata
+from ims.errors import Unavailable
 from ims.lanes import Lane
 from ims.ports.clock import Clock
 from ims.ports.records import Birth, Change, Existing, Reservation
@@ -66,7 +67,8 @@ class EmbeddedStore(LaneStore):
                 part = [r for r in reservations if (r.birth in mine) is accepted]
                 if part and (found := acceptance.reserve(conn, part, at, accepted=accepted)):
                     raise Exists(found)
-            acceptance.store_births(conn, births, texts)
+            if len(acceptance.store_births(conn, births, texts)) < len(births):
+                raise Unavailable("an id was drawn twice")  # undone as a whole: the client repeats, under new ids
             acceptance.count_accepted(conn, [(b, b.rows) for b in own])
             changes.append_records(conn, [b.record for b in own], at, births=True)
 
