@@ -104,8 +104,8 @@ class _MortalDatabase:
         self._file = file
         self._death = death
 
-    async def read(self, job: Callable[[Connection], T]) -> T:
-        return await self._file.read(job)
+    async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
+        return await self._file.read(job, few=few)
 
     async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
         async with self._death.step():

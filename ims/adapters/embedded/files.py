@@ -8,12 +8,13 @@ kill -9 keeps every committed write; only `durable` writes also survive power lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +31,11 @@ Job = Callable[[Connection], Any]
 
 GROUP_JOBS = 64  # jobs in one commit at most: the first of them must not wait for a crowd
 WAL_RESTART_BYTES = 64 * 1024 * 1024  # past this the log is folded back under the lock, so that it cannot grow for ever
+_FEW_PAGES = 2_000  # 8 MB: what may be left to be folded back under the lock
+_FOLDS = 4  # tries beside the writers, before that
 _FULL, _NORMAL = 2, 1
+# secure_delete: by default Debian's SQLite writes zeros over every page that is given up, 48 KB for each trimmed event
+_PRAGMAS = ("journal_mode=WAL", "wal_autocheckpoint=0", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0", "secure_delete=FAST")
 
 
 class _Pending:
@@ -46,8 +51,11 @@ class _Pending:
 
 
 def _of_the_file(exc: BaseException) -> bool:
-    """Whether the file is at fault (full, read-only, locked, corrupted) rather than what was asked of it."""
-    return isinstance(exc, OperationalError | sqlite3.Error | OSError) or type(exc) is DatabaseError  # its subclasses mean the statement
+    """Whether the file is at fault (full, read-only, locked, corrupted) rather than what was asked of it.
+
+    An exact DatabaseError, SQLAlchemy's or the driver's, is the file; its other subclasses mean the statement.
+    """
+    return isinstance(exc, OperationalError | sqlite3.OperationalError | OSError) or type(exc) in (DatabaseError, sqlite3.DatabaseError)
 
 
 def _named(exc: BaseException) -> str:
@@ -88,6 +96,7 @@ class LaneFile:
         self._writer: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._reader_conn: Connection | None = None
+        self._looker: Connection | None = None
         self._closed = False
         self.syncs = 0  # commits that waited for the disk, for tests and metrics
 
@@ -99,7 +108,7 @@ class LaneFile:
             connect_args={"check_same_thread": False, "timeout": 30},
         )
         conn = engine.connect()
-        for pragma in ("journal_mode=WAL", "wal_autocheckpoint=0", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0"):
+        for pragma in _PRAGMAS:
             conn.exec_driver_sql(f"PRAGMA {pragma}").close()
         return conn
 
@@ -183,11 +192,12 @@ class LaneFile:
 
     @staticmethod
     def _commit(conn: Connection, group: list[_Pending]) -> None:
-        conn.exec_driver_sql("BEGIN IMMEDIATE").close()
+        driver: Any = conn.connection.dbapi_connection  # SQLAlchemy takes 25 us to say BEGIN
+        driver.execute("BEGIN IMMEDIATE")
         alone = len(group) == 1
         for p in group:
             if not alone:
-                conn.exec_driver_sql("SAVEPOINT job").close()
+                driver.execute("SAVEPOINT job")
             try:
                 p.value = p.job(conn)
             except Exception as exc:
@@ -195,11 +205,11 @@ class LaneFile:
                     raise
                 p.error = exc  # the job's own error belongs to the one who asked
                 if not alone:
-                    conn.exec_driver_sql("ROLLBACK TO job").close()
+                    driver.execute("ROLLBACK TO job")
             if not alone:
-                conn.exec_driver_sql("RELEASE job").close()
+                driver.execute("RELEASE job")
         undone = alone and group[0].error is not None
-        conn.exec_driver_sql("ROLLBACK" if undone else "COMMIT").close()
+        driver.execute("ROLLBACK" if undone else "COMMIT")
 
     @staticmethod
     def _answer(group: list[_Pending]) -> None:
@@ -212,20 +222,36 @@ class LaneFile:
 
     # --- reading
 
-    async def read(self, job: Callable[[Connection], T]) -> T:
-        """Run a reading job on the reader thread, beside the writer."""
+    async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
+        """Run a reading job on the reader thread, beside the writer; or at once, when it costs less than the way to a thread."""
+        if self._readers is None:
+            await self._begin_reading()
+            self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.stem}")
         if self._closed:
             raise Unavailable(f"{self.path.name} is closed")
-        if self._readers is None:
-            await self.write(lambda _conn: None)  # the writer creates file and tables
-            self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.stem}")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
+        if not few:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
+        with self._said():
+            if self._looker is None:
+                self._looker = self._connect()
+            return job(self._looker)
+
+    async def _begin_reading(self) -> None:
+        if self._closed:
+            raise Unavailable(f"{self.path.name} is closed")
+        await self.write(lambda _conn: None)  # the writer creates file and tables
 
     def _read(self, job: Callable[[Connection], T]) -> T:
-        try:
+        with self._said():
             if self._reader_conn is None:
                 self._reader_conn = self._connect()
             return job(self._reader_conn)
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """A file that cannot be read is Unavailable, and a line of the log."""
+        try:
+            yield
         except Exception as exc:
             if not _of_the_file(exc):
                 raise
@@ -247,7 +273,10 @@ class LaneFile:
             return
         conn = sqlite3.connect(self.path, timeout=0, isolation_level=None)
         try:
-            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            for _ in range(_FOLDS):
+                _, pages, folded = conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages - folded < _FEW_PAGES:
+                    break  # else: as much came while it was written, and all of that would be written under the lock
             if size > WAL_RESTART_BYTES:
                 with open(f"{self.path}.lock", "a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -272,3 +301,6 @@ class LaneFile:
         if self._reader_conn is not None:
             self._reader_conn.close()
             self._reader_conn = None
+        if self._looker is not None:
+            self._looker.close()
+            self._looker = None

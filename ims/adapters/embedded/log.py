@@ -93,7 +93,7 @@ class EmbeddedSubscription:
             return found
 
         got: list[Delivery] = []
-        for topic, rows in await self._store.lanes[self._lane].read(job):
+        for topic, rows in await self._store.lanes[self._lane].read(job, few=True):
             progress = self._topics[topic]
             if rows or len(got) >= limit:
                 progress.fresh = True  # there may be more

@@ -23,8 +23,10 @@ class Database(Protocol):
     """Runs jobs apart from each other. A job only speaks to its connection, and may be run more than once: what an earlier
     run did was undone. It keeps nothing of an earlier run."""
 
-    async def read(self, job: Callable[[Connection], T]) -> T:
+    async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
         """Run a reading job. Each statement sees what is committed; two statements may see different commits.
+
+        `few`: it reads some rows by their keys, so a database of this process may run it where it is asked for.
 
         Raises ims.errors.Unavailable when the database is away.
         """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import dispatches, held
@@ -22,6 +23,18 @@ _rearm = Statement(
 )
 
 
+_first_deadline = Statement(select(func.min(dispatches.c.due_at)).where(dispatches.c.due_at > literal_column("0")), [])
+
+
+def any_deadline(conn: Connection, now: int) -> bool:
+    """Whether a row is due."""
+    return _passed(_first_deadline.first(conn), now)
+
+
+def _passed(found: tuple[Any, ...] | None, now: int) -> bool:
+    return found is not None and found[0] is not None and found[0] <= now
+
+
 def take_deadlines(conn: Connection, now: int, again_at: int, limit: int) -> list[tuple[str, int, int]]:
     """Rows that are due, moved on to `again_at`."""
     query = (
@@ -35,10 +48,13 @@ def take_deadlines(conn: Connection, now: int, again_at: int, limit: int) -> lis
     return found
 
 
-def any_held(conn: Connection, now: int, topics: Sequence[str]) -> bool:
+_first_held = Statement(select(func.min(held.c.due_at)).where(held.c.topic == bindparam("topic_is")), ["topic_is"])
+_first_over = Statement(select(func.min(held.c.due_at)).where(held.c.send_by < bindparam("now")), ["now"])
+
+
+def any_held(conn: Connection, now: int, topics: Iterable[str]) -> bool:
     """Whether an event is due that is of these topics, or whose send_by has passed."""
-    ready = and_(held.c.due_at <= now, or_(held.c.topic.in_(topics), held.c.send_by < now))
-    return conn.execute(select(held.c.id).where(ready).limit(1)).first() is not None
+    return any(_passed(_first_held.first(conn, topic), now) for topic in topics) or _passed(_first_over.first(conn, now), now)
 
 
 def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]) -> list[Taken]:

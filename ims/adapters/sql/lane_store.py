@@ -39,7 +39,7 @@ class LaneStore:
         self._opened: dict[Lane, OrderedDict[str, MessageAccepted]] = {lane: OrderedDict() for lane in Lane}
 
     async def dispatches(self, lane: Lane, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Dispatch]:
-        return await self.lanes[lane].read(lambda conn: changes.read_dispatches(conn, keys))
+        return await self.lanes[lane].read(lambda conn: changes.read_dispatches(conn, keys), few=True)
 
     async def payloads(self, lane: Lane, births: Sequence[str]) -> dict[str, MessageAccepted]:
         cache = self._opened[lane]
@@ -53,7 +53,7 @@ class LaneStore:
                 cache.move_to_end(birth)
                 found[birth] = known
         if missing:
-            raw = await self.lanes[lane].read(lambda conn: changes.read_payloads(conn, missing))
+            raw = await self.lanes[lane].read(lambda conn: changes.read_payloads(conn, missing), few=True)
             for birth, (attributes, data) in raw.items():
                 opened = self._envelopes.open(attributes, data).data
                 if isinstance(opened, MessageAccepted):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from ims.adapters.sql import due, results
 from ims.adapters.sql.database import Database
-from ims.adapters.sql.lane_tables import dispatches
 from ims.lanes import Lane
 from ims.ports.records import StoredArray, Taken
 from ims.ports.results import Endpoint
@@ -21,8 +20,7 @@ class SqlDue:
         self._lanes = lanes
 
     async def take_deadlines(self, lane: Lane, now: int, again_at: int, limit: int) -> list[tuple[str, int, int]]:
-        ready = select(dispatches.c.birth).where(dispatches.c.due_at > 0, dispatches.c.due_at <= now).limit(1)
-        if not await self._lanes[lane].read(lambda conn: conn.execute(ready).first()):
+        if not await self._lanes[lane].read(lambda conn: due.any_deadline(conn, now), few=True):
             return []
         return await self._lanes[lane].write(lambda conn: due.take_deadlines(conn, now, again_at, limit))
 
@@ -30,12 +28,12 @@ class SqlDue:
         return await self._lanes[lane].read(lambda conn: due.is_held(conn, birth))
 
     async def take_held(self, lane: Lane, now: int, again_at: int, most: Mapping[str, int]) -> list[Taken]:
-        if not await self._lanes[lane].read(lambda conn: due.any_held(conn, now, list(most))):
+        if not await self._lanes[lane].read(lambda conn: due.any_held(conn, now, most), few=True):
             return []
         return await self._lanes[lane].write(lambda conn: due.take_held(conn, now, again_at, most))
 
     async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
-        return await self._lanes[lane].read(lambda conn: due.parked(conn, ids))
+        return await self._lanes[lane].read(lambda conn: due.parked(conn, ids), few=True)
 
 
 class SqlResults:
@@ -45,7 +43,7 @@ class SqlResults:
         self._lanes = lanes
 
     async def known(self, lane: Lane, ids: Sequence[str]) -> set[str]:
-        return await self._lanes[lane].read(lambda conn: results.known(conn, ids))
+        return await self._lanes[lane].read(lambda conn: results.known(conn, ids), few=True)
 
     async def endpoints_due(self, lane: Lane, now: int) -> list[Endpoint]:
         return await self._lanes[lane].read(lambda conn: results.endpoints_due(conn, now))

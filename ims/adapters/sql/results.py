@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from ims.adapters.sql.lane_tables import arrays
+from ims.adapters.sql.statements import Statement
 from ims.ports.records import StoredArray
 from ims.ports.results import Endpoint
 
@@ -26,23 +27,31 @@ _COLUMNS = (
 )
 
 
+_known = Statement(select(arrays.c.id).where(arrays.c.id == bindparam("id_is")), ["id_is"])
+_due = Statement(
+    select(arrays.c.endpoint_key, func.count())
+    .where(arrays.c.due_at > literal_column("0"), arrays.c.due_at <= bindparam("now"), arrays.c.claimed_until <= bindparam("at"))
+    .group_by(arrays.c.endpoint_key),
+    ["now", "at"],
+)
+_mark = update(arrays).where(arrays.c.id == bindparam("id_is"))
+_later: dict[str, Any] = {"calls": bindparam("calls"), "due_at": bindparam("due"), "claimed_until": literal_column("0")}
+_failed = Statement(_mark.values(_later), ["calls", "due", "id_is"])
+_acknowledged = Statement(_mark.values({**_later, "acked": arrays.c.count}), ["calls", "due", "id_is"])
+
+
 def _stored(row: Any) -> StoredArray:
     return StoredArray(*row)
 
 
 def known(conn: Connection, ids: Sequence[str]) -> set[str]:
     """Those of the ids that exist."""
-    return set(conn.execute(select(arrays.c.id).where(arrays.c.id.in_(ids))).scalars())
+    return {id_ for id_ in ids if _known.first(conn, id_)}
 
 
 def endpoints_due(conn: Connection, now: int) -> list[Endpoint]:
     """Endpoints with unclaimed due calls."""
-    query = (
-        select(arrays.c.endpoint_key, func.count())
-        .where(arrays.c.due_at > 0, arrays.c.due_at <= now, arrays.c.claimed_until <= now)
-        .group_by(arrays.c.endpoint_key)
-    )
-    return [Endpoint(key, n) for key, n in conn.execute(query)]
+    return [Endpoint(key, n) for key, n in _due.all(conn, now, now)]
 
 
 def claim(conn: Connection, endpoint: str, now: int, until: int, limit: int) -> list[StoredArray]:
@@ -60,10 +69,7 @@ def claim(conn: Connection, endpoint: str, now: int, until: int, limit: int) -> 
 
 def called(conn: Connection, array: str, *, acknowledged: bool, calls: int, due_at: int) -> None:
     """Mark a call's outcome."""
-    values: dict[str, Any] = {"calls": calls, "due_at": due_at, "claimed_until": 0}
-    if acknowledged:
-        values["acked"] = arrays.c.count
-    conn.execute(update(arrays).where(arrays.c.id == array).values(values))
+    (_acknowledged if acknowledged else _failed).run(conn, calls, due_at, array)
 
 
 def release(conn: Connection, array: str, due_at: int) -> None:

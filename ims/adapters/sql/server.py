@@ -88,7 +88,7 @@ class ServerDatabase:
 
     # --- ims.adapters.sql.database.Database
 
-    async def read(self, job: Callable[[Connection], T]) -> T:
+    async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
         """Run a reading job in autocommit: each statement sees what is committed."""
         return await self._repeated(partial(self._once, job, transaction=False))
 

@@ -2,15 +2,16 @@
 
 `Connection.execute(insert, list_of_dicts)` costs 2 to 3 us a row and 60 us a call before the database sees anything;
 the same statement compiled once and handed to the driver costs a tenth. The statement is still written once, in Core,
-for every dialect.
+for every dialect. SQLite's driver is asked directly: `exec_driver_sql` takes 25 us, the same through the driver 3.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 from sqlalchemy.sql.expression import ClauseElement
 
 
@@ -34,9 +35,12 @@ class Statement:
             found = self._texts[conn.dialect.name] = (str(compiled), None if plain else places)
         return found
 
-    def _run(self, conn: Connection, values: tuple[Any, ...]) -> CursorResult[Any]:
+    def _run(self, conn: Connection, values: tuple[Any, ...]) -> Any:
         text, places = self._text(conn)
-        return conn.exec_driver_sql(text, values if places is None else tuple(values[i] for i in places))
+        if places is not None:
+            values = tuple(values[i] for i in places)
+        driver = sqlite(conn)
+        return conn.exec_driver_sql(text, values) if driver is None else driver.execute(text, values)
 
     def first(self, conn: Connection, *values: Any) -> tuple[Any, ...] | None:
         """The first row of a query."""
@@ -49,15 +53,21 @@ class Statement:
 
     def run(self, conn: Connection, *values: Any) -> int:
         """Run a change once; the number of rows changed."""
-        return self._run(conn, values).rowcount
+        changed: int = self._run(conn, values).rowcount
+        return changed
 
     def many(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run for every tuple; the number of rows changed."""
-        if not rows:
-            return 0
+        if len(rows) < 2:
+            return self.run(conn, *rows[0]) if rows else 0
         text, places = self._text(conn)
         if places is not None:
             rows = [tuple(r[i] for i in places) for r in rows]
-        if len(rows) == 1:
-            return conn.exec_driver_sql(text, rows[0]).rowcount
-        return conn.exec_driver_sql(text, list(rows)).rowcount
+        driver = sqlite(conn)
+        return conn.exec_driver_sql(text, list(rows)).rowcount if driver is None else driver.executemany(text, rows).rowcount
+
+
+def sqlite(conn: Connection) -> sqlite3.Connection | None:
+    """The driver's own connection, where it is SQLite's. Its errors are then the driver's too (ims.adapters.embedded.files)."""
+    driver = conn.connection.dbapi_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
