@@ -1,6 +1,8 @@
-"""Skip a test by the name of what is not installed; on CI, where everything must be, fail it."""
+"""What of the machine these tests look at: installed programs (else a test is skipped by name, or fails on CI), living processes."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,11 @@ def had(*needs: Need) -> None:
         if continuous_integration():
             pytest.fail(said, pytrace=False)
         pytest.skip(said)
+
+
+def lives(pid: int) -> bool:
+    """It is there, and not only its exit code that nobody has fetched."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

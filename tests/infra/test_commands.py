@@ -16,7 +16,7 @@ import pytest
 from infra.place import PORTS, ROOT, free_ports, place_of_environment
 from infra.services import services
 
-from .had import had
+from .had import had, lives
 
 pytestmark = pytest.mark.services
 NAMES = ("redis", "smtp")
@@ -43,14 +43,6 @@ class Infra:
     def servers(self, *names: str) -> dict[str, dict[str, Any]]:
         rows = json.loads(self.run("status", "--json", *(names or NAMES)).stdout)["servers"]
         return {row["name"]: row for row in rows}
-
-
-def lives(pid: int) -> bool:
-    """It is there, and not only its exit code that nobody has fetched."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture
