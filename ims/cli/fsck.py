@@ -13,6 +13,7 @@ import typer
 
 from ims.cli.home import Json, existing_home
 from ims.cli.show import fail, show
+from ims.ports.clock import system_clock
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,14 +33,15 @@ def fsck(
     settings = existing_home()
     if resend and not repair:
         fail("--resend goes with --repair")
+    now = system_clock(settings.clock_offset_s)()
     if repair:
         try:
             with take_home(settings.home):
-                findings = files.repair(settings.home, resend=resend)
+                findings = files.repair(settings.home, now, resend=resend)
         except AlreadyUp:
             fail("stop it first (ims down): files are not replaced under a running IMS")
     else:
-        findings = files.check(settings.home)
+        findings = files.check(settings.home, now)
     show([dataclasses.asdict(finding) for finding in findings], as_json)
     keys = settings.keys or (settings.home / "keys.json").exists()
     if not keys:

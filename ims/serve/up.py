@@ -23,6 +23,7 @@ from typing import IO, Any
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ims.adapters.embedded.fsck import finish
 from ims.config import Settings
 from ims.errors import ImsError, Misconfigured
 from ims.telemetry import log
@@ -69,6 +70,7 @@ def take_home(home: Path) -> IO[str]:
     except OSError:
         lock.close()
         raise AlreadyUp(f"IMS is up already in {home}") from None
+    finish(home)  # a repair that was cut off (ims fsck)
     return lock
 
 
