@@ -20,7 +20,7 @@ from bench.machine import commit, machine, versions
 from bench.rig import Rig, folder, rig
 from bench.scenario import STUB, Bench, Scenario
 from bench.scenarios import SCENARIOS
-from bench.table import table
+from bench.table import placed, table
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -31,6 +31,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--preload", type=int, help="settled messages in the home beforehand")
     parser.add_argument("--profile", action="store_true", help="py-spy on every process; writes <scenario>.profile.txt and no figures")
+    parser.add_argument("--into", type=Path, help="with `table`: the document whose table is to be replaced")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the scenario (JSON value)")
     return parser.parse_args(given)
@@ -92,7 +93,10 @@ def main() -> int:
     """The command."""
     args = arguments(sys.argv[1:])
     if args.scenario == "table":
-        print(table(args.out))
+        if args.into is None:
+            print(table(args.out))
+        else:
+            args.into.write_text(placed(args.into.read_text(), table(args.out)))
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     names = list(SCENARIOS) if args.scenario == "all" else [args.scenario]

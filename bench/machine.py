@@ -6,6 +6,7 @@ import os
 import platform
 import sqlite3
 import subprocess
+import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +20,8 @@ _LOOPS = 1_000_000
 
 
 def machine(folder: Path) -> dict[str, Any]:
-    """Cores, memory, kernel, and two small yardsticks: a sync of the disk that homes lie on, and a loop of the interpreter."""
+    """Cores, memory, kernel, and small yardsticks: a sync of the disk that homes lie on, a loop of the interpreter, and the
+    same loop on every core at once, which on a virtual machine says what its neighbours leave of it."""
     memory = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     models = [line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
@@ -30,6 +32,7 @@ def machine(folder: Path) -> dict[str, Any]:
         "file_system": _file_system(folder),
         "sync_4k_us": _sync_us(folder),
         "python_loop_ns": _loop_ns(),
+        "python_loop_all_cores_ns": _loops_ns(),
     }
 
 
@@ -103,3 +106,11 @@ def _loop_ns() -> int:
             x += i & 3
         best = min(best, time.perf_counter() - begun)
     return int(best / _LOOPS * 1e9)
+
+
+def _loops_ns() -> int:
+    """The slowest of as many interpreters as there are cores."""
+    code = "from bench.machine import _loop_ns; print(_loop_ns())"
+    command = [sys.executable, "-c", code]
+    loops = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(os.cpu_count() or 1)]
+    return max(int(loop.communicate(timeout=60)[0]) for loop in loops)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.results import load
 
+_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 _MARKS = {"goal": "goal", "reach": "reached", "missed": "**missed**", "": ""}
 
 
@@ -24,6 +25,15 @@ def table(out: Path) -> str:
         lines += _rows(document)
     lines += ["", *_machines(documents)]
     return "\n".join(lines)
+
+
+def placed(text: str, figures: str) -> str:
+    """A document with its table replaced. ValueError when it has no place for one."""
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"no {_BEGIN} ... {_END} in the document")
+    return f"{before}{begin}\n{figures}\n{end}{after}"
 
 
 def _rows(document: dict[str, Any]) -> list[str]:
@@ -58,9 +68,9 @@ def _machines(documents: Sequence[dict[str, Any]]) -> list[str]:
         found.setdefault(f"{what}Python {v['python']}, SQLite {v['sqlite']}", []).append(m)
     lines = []
     for what, machines in found.items():
-        sync, loop = ([m[name] for m in machines] for name in ("sync_4k_us", "python_loop_ns"))
+        sync, loop, loops = ([m[name] for m in machines] for name in ("sync_4k_us", "python_loop_ns", "python_loop_all_cores_ns"))
         lines.append(
             f"{what}; a synced write of 4 KiB took {min(sync):,} to {max(sync):,} us, "
-            f"a turn of a Python loop {min(loop)} to {max(loop)} ns."
+            f"a turn of a Python loop {min(loop)} to {max(loop)} ns alone and {min(loops)} to {max(loops)} ns on all cores at once."
         )
     return lines

@@ -26,6 +26,8 @@ FAST = {
     "log_retention_s": 5,
     "history_days": 3,
 }
+WAL_MB = 3 * 80  # of three lanes: each is folded back past 64 MB
+LOG_ROWS = 15_000  # what can come in the 5 s that are kept, the 30 s between two trims, and a trim that is behind
 MEMORY_MB = 40  # of a process, over the whole time: coarse, a leak of a thousandth of the messages would pass it
 
 
@@ -35,7 +37,8 @@ class Sample:
 
     memory_mb: dict[str, int]
     files: dict[str, int]
-    disk_mb: float
+    wal_mb: float
+    log_rows: int
     lag: int
 
     @classmethod
@@ -45,8 +48,9 @@ class Sample:
             status = Path(f"/proc/{pid}/status").read_text()
             memory[name] = int(status.partition("VmRSS:")[2].split()[0]) // 1024
             files[name] = len(os.listdir(f"/proc/{pid}/fd"))
-        disk = sum(f.stat().st_size for f in home.path.glob("*.db-wal"))
-        return cls(memory, files, round(disk / 2**20, 1), sum(row["events"] for row in home.ims("lag")))
+        wal = sum(f.stat().st_size for f in home.path.glob("*.db-wal"))
+        rows = count(home, "SELECT count(*) FROM log")
+        return cls(memory, files, round(wal / 2**20, 1), rows, sum(row["events"] for row in home.ims("lag")))
 
 
 def count(home: Home, sql: str) -> int:
@@ -102,6 +106,8 @@ def test_flat(tmp_path: Path, callbacks: CallbackServer, write_down: Callable[..
             assert late.memory_mb[name] < early.memory_mb[name] + MEMORY_MB, f"{name} grows"
             assert late.files[name] < early.files[name] + 50, f"{name} opens more and more"
         assert late.lag < 200, "it falls behind"
+        assert late.wal_mb < WAL_MB, "a write-ahead log is not folded back"
+        assert late.log_rows < LOG_ROWS, "handled events are kept"
         kept = eventually(lambda: (n := count(home, "SELECT count(*) FROM log")) < 60 and (n + 1), 90, "the log to shrink", every=1) - 1
         write_down(
             seconds=SECONDS,
