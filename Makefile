@@ -12,7 +12,7 @@ SERVICES := $(or $(IMS_SERVICES_HOME),.services)
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs manifests lock bench clean
+.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs manifests image lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ docs: $(VENV)/test.stamp ## render the generated parts of docs/
 
 manifests: $(VENV)/test.stamp ## render knative/generated from lanes, topics and knative/autoscaling.yaml
 	$(BIN)/python -m ims.manifests $(ARGS)
+
+image: ## the container image (IMAGE=name:tag); needs docker or podman (DOCKER=podman)
+	$(or $(DOCKER),docker) build -f infra/image/Dockerfile --build-arg UV_VERSION=$(UV_VERSION) -t $(or $(IMAGE),ims:dev) .
 
 test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
 	$(BIN)/pytest -m system tests/system tests/bench
