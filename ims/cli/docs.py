@@ -126,6 +126,14 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, str]]:
             yield f"{prefix}{name}", (command.help or "").splitlines()[0]
 
 
+def footprint() -> str:
+    """What the manifests make of a cluster."""
+    from ims.manifests.footprint import idle, things
+
+    rows = ((i.name, i.services, i.pods, f"{i.cpu_millicores / 1000:g}", f"{i.memory_mebibytes / 1024:.1f}") for i in idle())
+    return table(("What", "How many"), things()) + "\n" + table(("At rest", "Services", "Pods", "CPU", "Memory, GiB"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "codes": codes,
@@ -135,6 +143,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "topics": topic_table,
     "lanes": lanes,
     "commands": commands,
+    "footprint": footprint,
 }
 
 

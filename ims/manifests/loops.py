@@ -12,14 +12,16 @@ from ims.manifests.services import budget
 from ims.serve import workers
 
 # Loops are at rest most of the time; what they do is a page at a time.
-_LOOPS = pods.resources(("50m", "1000m"), ("128Mi", "512Mi"))
+LOOP_CPU, LOOP_MEMORY = "50m", "128Mi"
+_LOOPS = pods.resources((LOOP_CPU, "1000m"), (LOOP_MEMORY, "512Mi"))
+GROUPS = {"reserved": True, "bulk": False}
 _ONCE = pods.resources(("100m", "1000m"), ("128Mi", "512Mi"))
 PREPARE = {"ims-migrate": ["ims", "migrate"], "ims-topics": ["ims", "topics", "apply"]}  # in this order
 
 
 def loops() -> Iterator[Manifest]:
     """One Deployment for auth and realtime, one for mass and ad: what shares nothing in the stages shares nothing here."""
-    for group, reserved in (("reserved", True), ("bulk", False)):
+    for group, reserved in GROUPS.items():
         lanes = [lane for lane in Lane if TRAITS[lane].reserved is reserved]
         name = f"work-{group}"
         command = ["ims", "work", *workers.NAMES, *(word for lane in lanes for word in ("--lane", lane.value)), "--health-port", "8080"]

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
 from functions.batch.jobs import JOBS
 from ims import topics
+from ims.cli.main import app
 from ims.config import Settings
 from ims.lanes import TRAITS, Lane
-from ims.manifests import groups, sources
+from ims.manifests import footprint, groups, sources
 from ims.manifests.__main__ import main
 from ims.manifests.files import generated
 from ims.manifests.files import groups as groups_now
@@ -28,6 +30,7 @@ SERVING, EVENTING = "serving.knative.dev", "sources.knative.dev"
 # Settings of the production profile that are named here before ims/config.py has them.
 COMING = {"IMS_PROFILE", "IMS_LOG", "IMS_LOG_SASL_MECHANISM", "IMS_LOG_USERNAME", "IMS_LOG_PASSWORD", "IMS_LOG_CA_FILE"}
 COMING |= {"IMS_RECORDS", "IMS_CACHE", "IMS_TRACES", "IMS_FILES"}
+COMING_COMMANDS = {"migrate", "topics"}
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +149,27 @@ def test_every_loop_runs_for_every_lane_once(objects: list[Manifest]) -> None:
         assert tuple(command[2 : 2 + len(workers.NAMES)]) == workers.NAMES
         lanes += [command[i + 1] for i, word in enumerate(command) if word == "--lane"]
     assert sorted(lanes) == sorted(Lane)
+
+
+def test_the_footprint_is_counted_as_the_manifests_are(objects: list[Manifest]) -> None:
+    generated_as_is, *_ = footprint.idle()
+    services, deployments = named(objects, "Service", SERVING), named(objects, "Deployment")
+    assert {d["spec"]["replicas"] for d in deployments.values()} == {footprint.PODS}
+    assert generated_as_is.services == len(services)
+    assert generated_as_is.pods == sum(int(annotation(s, "min-scale")) for s in services.values()) + footprint.PODS * len(deployments)
+
+
+def test_the_guide_s_numbers_of_retries_are_those_of_the_file(scaling: Autoscaling) -> None:
+    guide = (KNATIVE.parent / "docs/deploy.md").read_text()
+    feeding = scaling.feeding
+    total = sources.waits_s(feeding.retry, feeding.backoff_policy, feeding.backoff_delay_s)
+    assert f"tried {feeding.retry} times more, 0.8, 1.6, ... {feeding.retry * feeding.backoff_delay_s:g} s apart: {total:,.0f} s" in guide
+
+
+def test_every_command_of_a_job_or_a_loop_is_one_of_ims(objects: list[Manifest]) -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # click's group
+    said = {pod["containers"][0]["command"][1] for _, pod in pods(objects) if "command" in pod["containers"][0]}
+    assert said - known == COMING_COMMANDS - known
 
 
 def test_the_clock_s_jobs_run_on_korean_time(objects: list[Manifest]) -> None:
