@@ -40,3 +40,7 @@ class Traces(Protocol):
     async def statistics(self, from_ms: int, to_ms: int) -> list[StageStatistics]:
         """Of the hours that begin within the period, over all lanes."""
         ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        ...

@@ -96,3 +96,6 @@ class EmbeddedTraces:
             for stage, outcome, events, rows, took_us, *buckets in await file.read(lambda conn: conn.execute(query).all()):
                 found.append(StageStatistics(stage, lane.value, outcome, events, rows, took_us, tuple(buckets)))
         return found
+
+    async def close(self) -> None:
+        """The files belong to the store of their lanes."""
