@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ims.lanes import Lane
+from ims.runtime.claim_check import drop_old
 from ims.runtime.context import Context
 
 # When each is fired, Asia/Seoul. Nobody waits for retention: it runs when the fewest messages come.
@@ -18,9 +19,9 @@ _PAUSE_S = 0.05  # between pages: others write to the same tables
 
 
 async def retention(ctx: Context, lanes: Sequence[Lane], history_days: int) -> int:
-    """Forget messages older than `history_days`; how many rows and slices went."""
+    """Forget messages older than `history_days`, and files that no event of the log refers to; how many of all went."""
     now = ctx.clock()
-    gone = 0
+    gone = await drop_old(ctx.files, now) if ctx.files else 0
     for lane in lanes:
         while page := await ctx.retention.drop_page(lane, now, now - history_days * _DAY_MS):
             gone += page

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ims.lanes import TRAITS, Lane
 from ims.ports.clock import Clock
+from ims.ports.files import Files
 from ims.ports.providers import Provider
 from ims.ports.records import Acceptance, Due, Journal, Outbox, Retention
 from ims.ports.registry import Registry
@@ -61,6 +62,7 @@ class Context:
     providers: Mapping[tuple[str, str], Provider] = field(default_factory=dict)  # (family, account)
     polled: list[Provider] = field(default_factory=list)  # accounts whose delivery reports are fetched, not pushed
     caller: Caller | None = None
+    files: Files | None = None  # where events lie that are too large for the log
     outbox: Outbox | None = None  # where the log is a system of its own
     breakers: Breakers = field(default_factory=Breakers)
     rates: Rates = field(default_factory=Rates)

@@ -10,6 +10,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cloudevents.http import CloudEvent
@@ -19,6 +20,7 @@ from ims.errors import Conflict, Later, Poison
 from ims.lanes import Lane
 from ims.ports.records import Change
 from ims.protocol.envelope import Emit, Event, Record
+from ims.runtime.claim_check import data_of, whole
 from ims.runtime.context import Context, current
 from ims.telemetry import STAGE_EVENTS, STAGE_SECONDS, log
 
@@ -67,7 +69,8 @@ async def run(stage: str, handler: Handler, cloud_event: CloudEvent) -> None:
     started = time.perf_counter()
     lane, outcome, decision = attributes.get("imslane", "-"), "done", Decision()
     try:
-        event = ctx.envelopes.open(attributes, data if isinstance(data, bytes) else b"")
+        sealed = await data_of(ctx.files, attributes, data if isinstance(data, bytes) else b"")
+        event = ctx.envelopes.open(attributes, sealed)
         lane = event.lane.value
         decision = await decide(ctx, handler, event)
     except Later as exc:
@@ -115,6 +118,8 @@ async def run_raw(stage: str, handler: Callable[[Record, Context], Awaitable[tup
     attributes: dict[str, str] = {k: str(v) for k, v in cloud_event.get_attributes().items()}
     data = cloud_event.get_data()
     record = Record(attributes.get("imstopic", ""), attributes, data if isinstance(data, bytes) else b"")
+    with suppress(Later):  # kept whole; where its file cannot be had, with its reference
+        record = await whole(ctx.files, record)
     try:
         lane, decision = await handler(record, ctx)
         now = ctx.clock()
