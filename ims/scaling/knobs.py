@@ -213,8 +213,6 @@ class Knobs(BaseModel):
             found.append(("target", f"{self.target:g} is above container_concurrency {self.container_concurrency}, which decides"))
         if -1 < self.target_burst_capacity < 0:
             found.append(("target_burst_capacity", "-1, 0 or more"))
-        if self.window_s * self.panic_window_percent < 100:
-            found.append(("panic_window_percent", "the panic window would be shorter than a second"))
         if self.delivery_timeout_s >= self.timeout_s:
             found.append(("delivery_timeout_s", f"{self.delivery_timeout_s} must be below timeout_s {self.timeout_s}"))
         if millicores(self.cpu_limit) < millicores(self.cpu_request):

@@ -82,7 +82,6 @@ services:
         ("container_concurrency: 5; target: 6", 4, "target: 6 is above container_concurrency 5, which decides"),
         ("target_burst_capacity: -0.5", 3, "target_burst_capacity: -1, 0 or more"),
         ("delivery_timeout_s: 90; timeout_s: 90", 3, "delivery_timeout_s: 90 must be below timeout_s 90"),
-        ("window_s: 6; panic_window_percent: 10", 4, "panic_window_percent: the panic window would be shorter than a second"),
         ("cpu_request: 2000m", 3, "cpu_limit: 1000m is below cpu_request 2000m"),
         ("memory_limit: 64Mi", 3, "memory_limit: 64Mi is below memory_request 128Mi"),
     ],
