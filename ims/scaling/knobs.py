@@ -46,7 +46,7 @@ class Knobs(BaseModel):
         "Pods that a new revision must reach before it takes traffic.",
         at=ANNOTATION + "initial-scale",
         latency="a rollout in the middle of a campaign starts with this many",
-        cost="for one stable window after each rollout",
+        cost="at each rollout; without load it is halved every 2 s from then on",
         ge=1,
         le=_INT32,
     )
@@ -130,7 +130,7 @@ class Knobs(BaseModel):
     )
     scale_down_delay_s: int = _knob(
         0,
-        "How long a lower load must last before pods go.",
+        "How long a lower load must last before pods go; at most half of them go at once, and each half waits anew.",
         at=ANNOTATION + "scale-down-delay",
         latency="longer: the next wave finds pods",
         cost="longer: idle pods",

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import yaml
@@ -79,6 +79,14 @@ def read(text: str, name: str = "autoscaling.yaml") -> Autoscaling:
     if reading.wrong:
         raise Misconfigured("\n".join(f"{name}:{line}: {what}" for line, what in sorted(set(reading.wrong))))
     return settings
+
+
+def with_dispatcher_pods(settings: Autoscaling, pods: int) -> Autoscaling:
+    """The same file with other consumers. Misconfigured: so many can not be."""
+    feeding = settings.feeding.model_copy(update={"dispatcher_pods": pods})
+    if pods < 1 or (wrong := feeding.contradictions()):
+        raise Misconfigured(f"dispatcher_pods: {pods} is not possible" if pods < 1 else "; ".join(text for _, text in wrong))
+    return replace(settings, feeding=feeding)
 
 
 _Block = dict[str, tuple[Any, int]]  # a knob's value and its line
