@@ -110,7 +110,9 @@ from pathlib import Path
 def test_it_holds_servers_when_it_is_killed(redis_single, redis_own):
     shared = (Path(redis_single.home) / "run" / "redis.json").read_text()
     own = (redis_own.place.home / "run" / "redis.json").read_text()
-    Path({told!r}).write_text("[" + shared + "," + own + "]")
+    draft = Path({told!r} + ".draft")
+    draft.write_text("[" + shared + "," + own + "]")
+    draft.rename({told!r})
     time.sleep({pause})
 """
 
