@@ -12,7 +12,7 @@ SERVICES := $(or $(IMS_SERVICES_HOME),.services)
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs manifests image lock bench clean
+.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs studies manifests image lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
 
 docs: $(VENV)/test.stamp ## render the generated parts of docs/
 	$(BIN)/python -m ims.cli.docs
+
+studies: $(VENV)/bench.stamp ## run the studies in docs/scaling.md again, with their pictures
+	$(BIN)/python -m ims.cli.studies
 
 manifests: $(VENV)/test.stamp ## render knative/generated from lanes, topics and knative/autoscaling.yaml
 	$(BIN)/python -m ims.manifests $(ARGS)

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ims import telemetry, topics
@@ -23,6 +24,7 @@ from ims.config import Settings
 from ims.lanes import TRAITS, Lane
 from ims.protocol.events import TYPES
 from ims.results import all_codes
+from ims.scaling.knobs import Feeding, Knobs
 
 ROOT = Path(__file__).resolve().parents[2]
 _PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -111,6 +113,29 @@ def lanes() -> str:
     )
 
 
+def knobs() -> str:
+    """What knative/autoscaling.yaml may say of a Service."""
+    return _knob_table(Knobs)
+
+
+def feeding() -> str:
+    """What it may say of what feeds them."""
+    return _knob_table(Feeding)
+
+
+def _knob_table(model: type[BaseModel]) -> str:
+    made = model.model_fields.items()
+    fields = [(name, f, f.json_schema_extra) for name, f in made if isinstance(f.json_schema_extra, dict)]
+    return table(
+        ("Knob", "Default", "Allowed", "What it is", "Latency", "Cost", "Where it goes"),
+        ((f"`{name}`", _default(f), _allowed(f), f.description, of["latency"], of["cost"], f"`{of['at']}`") for name, f, of in fields),
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    return "" if field.default is None else _code(field.default)
+
+
 def commands() -> str:
     """Every command of `ims`, sub-commands too."""
     from ims.cli.main import app
@@ -143,6 +168,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "topics": topic_table,
     "lanes": lanes,
     "commands": commands,
+    "knobs": knobs,
+    "feeding": feeding,
     "footprint": footprint,
 }
 

@@ -153,15 +153,18 @@ def as_data(run: Run, verdict: Verdict) -> dict[str, Any]:
 
 
 def _print(run: Run, verdict: Verdict) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from ims.scaling.scenario import clock
 
     console = Console(highlight=False)
-    console.width = max(console.width, _WIDTH)
+    console.width = max(console.width, _WIDTH) if console.is_terminal else _WIDTH
     busiest = _busiest(run)
-    table = Table("time", "recipients to send", "lag, events", "codes p99, ms", "pods", *busiest)
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("time", "recipients to send", "lag, events", "codes p99, ms", "pods", *busiest):
+        table.add_column(name, justify="right")
     series = run.series
     for i in _rows(len(series.at_s)):
         p99 = series.auth_p99_ms[i]
@@ -174,7 +177,9 @@ def _print(run: Run, verdict: Verdict) -> None:
             *(str(series.pods[name][i]) for name in busiest),
         )
     console.print(table)
-    costs = Table("Service", "pods at most", "pod-hours", "requests", "longest lag, events")
+    costs = Table("Service", box=SIMPLE_HEAD)
+    for name in ("pods at most", "pod-hours", "requests", "longest lag, events"):
+        costs.add_column(name, justify="right")
     for name, service in run.house.services.items():
         if service.handled:
             most, lag = max(series.pods[name], default=0), max(series.lag[name], default=0)

@@ -154,8 +154,7 @@ def _suspect(run: Run, cause: str, workload: Workload) -> tuple[str, str, Change
         case "open requests" | "pace of the consumers":
             pods, partitions = feeding.dispatcher_pods * 2, max(feeding.partitions, feeding.dispatcher_pods * 2)
             more = feeding.model_copy(update={"dispatcher_pods": pods, "partitions": partitions})
-            number = f"dispatcher_pods: {feeding.dispatcher_pods} ({cause} of {workload.name})"
-            return number, f"{pods}", lambda a, s: (replace(a, feeding=more), s)
+            return f"dispatcher_pods: {feeding.dispatcher_pods}", f"{pods}", lambda a, s: (replace(a, feeding=more), s)
         case "container_concurrency":
             return _knob(workload, "container_concurrency", knobs.container_concurrency * 2 or _UNBOUNDED)
         case "processors":
