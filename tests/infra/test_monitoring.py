@@ -102,7 +102,7 @@ def test_prometheus_loads_the_rules_and_finds_alertmanager(tmp_path: Path) -> No
             service.start(place, bound=True)
         assert [rule["name"] for rule in ask("rules")["groups"][0]["rules"]] == [rule["alert"] for rule in RULES]
         deadline = time.monotonic() + 60
-        while not ask("alertmanagers")["activeAlertmanagers"]:
+        while not (ask("alertmanagers")["activeAlertmanagers"] and len(ask("targets")["activeTargets"]) == 2):  # found one by one
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert str(place.port("alertmanager")) in ask("alertmanagers")["activeAlertmanagers"][0]["url"]
