@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -132,7 +133,8 @@ def test_no_server_outlives_the_run_of_tests_that_had_it(tmp_path: Path, redis_s
         str(tmp_path / "base"),
         str(tmp_path / "test_held.py"),
     ]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}  # a run of its own, and no worker of ours
+    run = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:
         pids = [server["pid"] for server in json.loads(until(lambda: told.read_text() if told.exists() else ""))]
         assert len(pids) == 2

@@ -55,16 +55,6 @@ def test_labels_in_words_are_labels_of_the_series() -> None:
         assert all(label in {x for name in re.findall(r"\bims_[a-z_]+", rule["expr"]) for x in metrics()[name]} for label in said)
 
 
-def test_what_operators_are_told_at_3_am_is_a_rule() -> None:
-    text = (ROOT / "docs" / "operate.md").read_text().partition("## At 3 a.m.")[2]
-    told = [heading for heading in re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) if "ims_" in heading]
-    assert len(told) > 5
-    rules = " ".join(rule["expr"] for rule in RULES)
-    for heading in told:
-        expression = re.findall(r"`([^`]*ims_[^`]*)`", heading)[0]
-        assert expression in rules
-
-
 def test_panels_have_ids_and_places_of_their_own() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len({(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels}) == len(panels)
