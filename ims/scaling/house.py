@@ -10,7 +10,7 @@ from ims.lanes import TRAITS, Lane
 from ims.scaling.measured import Measured, spread
 from ims.scaling.revision import Revision
 from ims.scaling.scenario import Scenario
-from ims.scaling.service import Batch, Feed, Onward, Rate, Service
+from ims.scaling.service import Batch, Feed, Line, Onward, Rate, Service
 from ims.scaling.settings import HTTP, Autoscaling, Workload
 
 _TAIL = 2.0  # p90 of the far ends is so many times their p50: an assumption, nobody has measured a carrier for us
@@ -73,7 +73,7 @@ class House:
         if workload.stage == "callback":
             service.far = spread(s.endpoint_ms / 1e3, s.endpoint_ms * _TAIL / 1e3, self._rng)
         if lane and workload.stage.startswith("send_"):
-            service.rate = self._rates[TRAITS[lane].reserved]
+            service.line = Line(self._rates[TRAITS[lane].reserved])
             service.far = spread(s.provider_ms / 1e3, s.provider_ms * _TAIL / 1e3, self._rng)
         return service
 

@@ -32,35 +32,58 @@ Event = tuple[float, int, Batch]  # (available at, sequence number, batch)
 Onward = Callable[[float, Batch], object]  # what is done with it when a stage has handled it
 
 _QUEUE = 10  # requests that a queue-proxy lets wait, times containerConcurrency; beyond: 503, unless the activator holds them
-_BUSY = 0.95  # of a second of all processors: then they are what is waited for
+_BEHIND_S = 0.05  # of work in front of each processor at the end of a second: then processors are what is waited for
 
 
 @dataclass(slots=True)
 class Rate:
-    """An account's limit of recipients a second: a bucket of one second's worth, or of one call where that is more.
-
-    Who would wait longer than `patience_s` is parked before anything is drawn, and comes again when there is room (ims.runtime.rates,
-    ims.runtime.pace; their doubling and halving is left out, and so is that every pod has a line of its own).
-    """
+    """An account's limit of recipients a second: a bucket of one second's worth, or of one call where that is more."""
 
     per_s: float  # 0: no limit
-    patience_s: float = 20.0
     full_at: float = 0.0  # when the bucket is full again
 
-    def turn(self, at_s: float, messages: int) -> float | None:
-        """When so many may go; None: not soon enough, and nothing is taken."""
+    def turn(self, at_s: float, messages: int) -> float:
+        """When so many may go; they are taken."""
         if not self.per_s:
             return at_s
         spare = max(0.0, int(self.per_s) - messages) / self.per_s  # what may still be missing in the bucket
         turn = max(at_s, self.full_at - spare)
-        if turn - at_s > self.patience_s:
-            return None
         self.full_at = max(self.full_at, turn) + messages / self.per_s
         return turn
 
+
+@dataclass(slots=True)
+class Line:
+    """Who of a Service waits for the account's rate. Lanes have lines of their own, so that none takes the other's turn.
+
+    Who would wait longer than `patience_s` for those before him is parked before anything is drawn, and comes again when there is room
+    (ims.runtime.rates, ims.runtime.pace; its doubling and halving is left out, and so is that every pod has a line of its own).
+    """
+
+    rate: Rate
+    patience_s: float = 20.0
+    turns: deque[tuple[float, int]] = field(default_factory=deque)
+    wanted: int = 0  # messages of all who stand in it
+
+    def turn(self, at_s: float, messages: int) -> float | None:
+        """When so many may go; None: not soon enough, and nothing is taken."""
+        self._leave(at_s)
+        if self.wanted and self.wanted + messages > self.patience_s * self.rate.per_s:
+            return None
+        turn = self.rate.turn(at_s, messages)
+        if turn > at_s:
+            self.turns.append((turn, messages))
+            self.wanted += messages
+        return turn
+
     def room(self, at_s: float) -> float:
-        """Messages that would come to their turn in time."""
-        return max(0.0, self.patience_s - max(0.0, self.full_at - at_s)) * self.per_s
+        """Messages that could still stand in it."""
+        self._leave(at_s)
+        return self.patience_s * self.rate.per_s - self.wanted
+
+    def _leave(self, at_s: float) -> None:
+        while self.turns and self.turns[0][0] <= at_s:
+            self.wanted -= self.turns.popleft()[1]
 
 
 @dataclass(slots=True)
@@ -107,7 +130,7 @@ class Service:
     waits: list[float]
     slowness: float = 1.0  # times the measured CPU: load, and a pod that may use less than a core
     feed: Feed | None = None
-    rate: Rate | None = None  # of its provider
+    line: Line | None = None  # for its provider's rate
     far: list[float] = field(default_factory=lambda: [0.0])  # answer times of the provider, or of the customer's endpoint
     gathers: bool = False  # what comes during a commit shares the next event (intake, of single messages)
     onward: Onward | None = None
@@ -142,8 +165,8 @@ class Service:
         end = now_s + 1
         revision = self.revision
         revision.grow_ready(now_s)
-        if self.held and self.rate:
-            self._release(self.rate, now_s)
+        if self.held and self.line:
+            self._release(self.line, now_s)
         if self.waiting and self.waiting[0][0] < end:
             if revision.ready:
                 self._deliver(now_s, end)
@@ -201,8 +224,8 @@ class Service:
         begins, done = admit(pod, opened, self._cpu[batch.messages] * batch.times)
         wait, far = self.waits[self.handled % len(self.waits)], self.far[self.handled % len(self.far)]
         self.queueing_s += (begins - opened) * batch.times
-        if self.rate is not None:
-            left = self._send(self.rate, done, wait, far, batch)
+        if self.line is not None:
+            left = self._send(self.line, done, wait, far, batch)
         elif self.gathers:
             left = self._gather(pod, done, wait, batch)
         else:
@@ -213,9 +236,9 @@ class Service:
         leave(pod, left)
         return left
 
-    def _send(self, rate: Rate, at_s: float, wait: float, far: float, batch: Batch) -> float:
+    def _send(self, line: Line, at_s: float, wait: float, far: float, batch: Batch) -> float:
         """Draw the account's rate, write the call down, make it, write what came of it."""
-        turn = rate.turn(at_s, batch.messages)
+        turn = line.turn(at_s, batch.messages)
         if turn is None:
             self.parked += 1
             self.held.append(batch)
@@ -228,9 +251,9 @@ class Service:
             self.onward(left, batch)
         return left
 
-    def _release(self, rate: Rate, now_s: float) -> None:
+    def _release(self, line: Line, now_s: float) -> None:
         """Give back to the topic what would come to its turn now."""
-        room = rate.room(now_s)
+        room = line.room(now_s)
         while self.held and room >= self.held[0].messages:
             room -= self.held[0].messages
             self.put(now_s, self.held.popleft())
@@ -282,8 +305,10 @@ class Service:
             return "cold start"
         if feed and feed.silent[0] <= now_s < feed.silent[1]:
             return "restart of the dispatcher"
+        if self.line and self.line.turns and self.line.turns[-1][0] > end + 1:
+            return "provider rate"
         behind = sum(pod.cpu_free - end for pod in revision.ready) / len(revision.ready)
-        if behind > _BUSY - 1 + 0.1:
+        if behind > _BEHIND_S:
             return "processors"
         if feed and feed.places[0] < end:
             return "pace of the consumers"

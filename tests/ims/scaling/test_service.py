@@ -8,15 +8,16 @@ from ims.lanes import Lane
 from ims.scaling.knobs import Feeding, Knobs
 from ims.scaling.measured import Delivery, StageCost
 from ims.scaling.revision import Revision
-from ims.scaling.service import Batch, Feed, Rate, Service
+from ims.scaling.service import Batch, Feed, Line, Rate, Service
 
 SOURCE = Delivery(source="test", p50_ms=0, p90_ms=0, small_per_s=4400, large_per_s=715, open_per_consumer=49, silence_s=10)
 FREE = StageCost(source="test", cpu_event_ms=0, cpu_message_us=0, wait_p50_ms=0, wait_p90_ms=0)
 ONE = Batch(Lane.MASS, 1)
 
 
-def service(*, cost: StageCost = FREE, far_s: float = 0.0, consumers: int = 1, rate: Rate | None = None, **knobs: object) -> Service:
-    made = Service("s", Revision(Knobs.model_validate({"min_scale": 1, **knobs}), 3.0), cost, [0.0], far=[far_s], rate=rate)
+def service(*, cost: StageCost = FREE, far_s: float = 0.0, consumers: int = 1, rate: float = 0, **knobs: object) -> Service:
+    line = Line(Rate(rate)) if rate else None
+    made = Service("s", Revision(Knobs.model_validate({"min_scale": 1, **knobs}), 3.0), cost, [0.0], far=[far_s], line=line)
     made.feed = Feed(SOURCE, consumers, Feeding(), [0.0])
     return made
 
@@ -104,12 +105,24 @@ def test_a_call_larger_than_the_bucket_empties_it_for_as_long_as_it_is_large() -
 
 
 def test_who_would_wait_too_long_is_parked_and_comes_again() -> None:
-    s = service(rate=Rate(100))
+    s = service(rate=100)
     many = Batch(Lane.MASS, 200)
     assert handled_in(s, 200, 80, many) == 80  # 16,000 at 100 a second, the first two seconds from a full bucket
     assert s.parked > 0
     assert not s.held
     assert s.held_back["provider rate"] > 100
+
+
+def test_two_lanes_share_a_rate_and_none_takes_the_other_s_turn() -> None:
+    rate = Rate(100)
+    mass, ad = Line(rate), Line(rate)
+    taken = {"mass": 0, "ad": 0}
+    for tenth in range(6_000):  # both always want more
+        for name, line in (("mass", mass), ("ad", ad)):
+            while line.turn(tenth / 10, 200) is not None:
+                taken[name] += 200
+    assert taken["mass"] + taken["ad"] == pytest.approx(100 * 600 + 2 * 20 * 100, rel=0.02)  # ten minutes', and the two lines
+    assert taken["mass"] == pytest.approx(taken["ad"], rel=0.15)
 
 
 def test_what_comes_during_a_commit_shares_the_next_event() -> None:
