@@ -69,6 +69,11 @@ def day_in(id_: str) -> int:
     return _number(id_[1:4])
 
 
+def first_of_day(lane: Lane, day: int) -> str:
+    """Sorts before every id that is born in the lane on this UTC day, and after all of the days before."""
+    return f"{TRAITS[lane].letter}{_base32(day, 3)}"
+
+
 def derived(cause: str, step: str, part: int | str = 0) -> str:
     """The id of what a cause brings about: the same every time it is computed."""
     n = int.from_bytes(blake2b(f"{cause}|{step}|{part}".encode(), digest_size=16).digest(), "big")

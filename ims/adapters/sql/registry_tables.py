@@ -1,7 +1,6 @@
 """The tables of the registry (contract 6). Every look-up goes by a primary key or an index; times are milliseconds UTC.
 
-`key_id` beside a sealed column names the key under which it opens. Names compare byte by byte: MySQL's default
-collation would take `KeyA` for `keya`.
+`key_id` beside a sealed column names the key under which it opens. Names compare byte by byte.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -25,8 +23,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.mysql import VARCHAR
-from sqlalchemy.types import TypeEngine
+
+from ims.adapters.sql.column_types import ON_A_SERVER, name, sealed
 
 metadata = MetaData()
 
@@ -34,12 +32,8 @@ RECIPIENT_BYTES = 12  # of Sealer.index
 VALUE_CHARACTERS = 60  # of what a stop names: codes, ids and keys are at most 40
 
 
-def _name(length: int) -> TypeEngine[str]:
-    return String(length).with_variant(VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
-
-
 def _customer(*, key: bool = False) -> Column[str]:
-    return Column("customer", _name(40), primary_key=key, nullable=False)
+    return Column("customer", name(40), primary_key=key, nullable=False)
 
 
 def _created_at() -> Column[int]:
@@ -53,26 +47,28 @@ registry_version = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
     _created_at(),
+    **ON_A_SERVER,
 )
 
-customers = Table("customers", metadata, Column("name", _name(40), primary_key=True), _created_at())
+customers = Table("customers", metadata, Column("name", name(40), primary_key=True), _created_at(), **ON_A_SERVER)
 
 credentials = Table(
     "credentials",
     metadata,
-    Column("username", _name(40), primary_key=True),  # belongs to one customer
+    Column("username", name(40), primary_key=True),  # belongs to one customer
     Column("digest", VARBINARY(32), primary_key=True),  # SHA-256 of the secret
     _customer(),
     Column("live", Boolean, nullable=False),
     Column("expires_at", BigInteger),  # set when rotated: it lives on for the overlap
     _created_at(),
     Index("credentials_by_customer", "customer"),
+    **ON_A_SERVER,
 )
 
 service_keys = Table(
     "service_keys",
     metadata,
-    Column("key", _name(40), primary_key=True),
+    Column("key", name(40), primary_key=True),
     _customer(),
     Column("kind", String(10), nullable=False),
     Column("active", Boolean, nullable=False),
@@ -81,19 +77,27 @@ service_keys = Table(
     Column("daily_cap", Integer, nullable=False),
     _created_at(),
     Index("service_keys_by_customer", "customer", "created_at"),
+    **ON_A_SERVER,
 )
 
 sender_numbers = Table(
-    "sender_numbers", metadata, _customer(key=True), Column("number", String(20), primary_key=True), _created_at(), sqlite_with_rowid=False
+    "sender_numbers",
+    metadata,
+    _customer(key=True),
+    Column("number", String(20), primary_key=True),
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
 )
 
 sender_profiles = Table(
     "sender_profiles",
     metadata,
     _customer(key=True),
-    Column("sender_key", _name(40), primary_key=True),
+    Column("sender_key", name(40), primary_key=True),
     _created_at(),
     sqlite_with_rowid=False,
+    **ON_A_SERVER,
 )
 
 templates = Table(
@@ -101,11 +105,12 @@ templates = Table(
     metadata,
     _customer(key=True),
     Column("channel", String(10), primary_key=True),
-    Column("code", _name(30), primary_key=True),
+    Column("code", name(30), primary_key=True),
     Column("text", Text, nullable=False),
     Column("category", String(10), nullable=False),
     _created_at(),
     sqlite_with_rowid=False,
+    **ON_A_SERVER,
 )
 
 endpoints = Table(
@@ -115,6 +120,7 @@ endpoints = Table(
     Column("url", Text, nullable=False),  # empty: polling only
     Column("allowed", Text, nullable=False),  # prefixes of callback_url, one a line
     _created_at(),
+    **ON_A_SERVER,
 )
 
 callback_secrets = Table(
@@ -122,11 +128,12 @@ callback_secrets = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     _customer(),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", sealed(), nullable=False),
     Column("key_id", String(20), nullable=False),
     Column("expires_at", BigInteger),
     _created_at(),
     Index("callback_secrets_by_customer", "customer", "created_at"),
+    **ON_A_SERVER,
 )
 
 # A recipient who wants nothing more of a customer on a channel; the number itself is not kept.
@@ -139,6 +146,7 @@ opt_outs = Table(
     _created_at(),
     Index("opt_outs_by_time", "customer", "channel", "created_at"),
     sqlite_with_rowid=False,  # the primary key is the table: a look-up touches nothing else
+    **ON_A_SERVER,
 )
 
 # Emergency stops. `customer` empty: whoever sends it.
@@ -147,10 +155,11 @@ stops = Table(
     metadata,
     _customer(key=True),
     Column("kind", String(10), primary_key=True),  # customer, template, sender, campaign
-    Column("value", _name(VALUE_CHARACTERS), primary_key=True),
+    Column("value", name(VALUE_CHARACTERS), primary_key=True),
     Column("since", BigInteger, nullable=False),
     _created_at(),
     sqlite_with_rowid=False,
+    **ON_A_SERVER,
 )
 
 # Clear secrets of the demo customers only: `ims up` prints them again after a restart.
@@ -158,10 +167,11 @@ demo_secrets = Table(
     "demo_secrets",
     metadata,
     _customer(key=True),
-    Column("username", _name(40), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("username", name(40), primary_key=True),
+    Column("sealed", sealed(), nullable=False),
     Column("key_id", String(20), nullable=False),
     _created_at(),
+    **ON_A_SERVER,
 )
 
 
