@@ -19,8 +19,10 @@ from typing import Any
 from sqlalchemy import create_engine
 
 from ims import topics
-from ims.adapters.sql.changes import HISTORY_COLUMNS, attributes_text, seoul_day
+from ims.adapters.sql.changes import attributes_text
+from ims.adapters.sql.counters import seoul_day
 from ims.adapters.sql.lane_tables import acceptance_slice, history, metadata
+from ims.adapters.sql.settled import HISTORY_COLUMNS
 from ims.cli.demo import ensure_demo
 from ims.config import Settings
 from ims.lanes import Lane

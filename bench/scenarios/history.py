@@ -17,7 +17,7 @@ from bench.preload import Plan, load, service_keys
 from bench.results import Figure, Outcome
 from bench.rig import Rig, rig
 from bench.scenario import STUB, Bench, Scenario
-from ims.adapters.sql.changes import seoul_day
+from ims.adapters.sql.counters import seoul_day
 from ims.config import Settings
 from ims.lanes import Lane
 from ims.protocol.ids import day_of

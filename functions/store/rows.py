@@ -20,7 +20,6 @@ def history_rows(data: MessageSettled, sealer: Sealer) -> list[HistoryRow]:
             campaign_id=g.campaign_id,
             report_type=s.report_type,
             result=s.result,
-            previous=s.previous,
             report_code=s.report_code,
             provider=s.provider,
             provider_code=s.provider_code,

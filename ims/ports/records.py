@@ -48,7 +48,7 @@ class Birth:
 
 
 class HistoryRow(NamedTuple):
-    """One message as it settled: the columns of its row in their order, and the result that it replaces."""
+    """One message as it settled: the columns of its row in their order."""
 
     birth: str
     pos: int
@@ -71,7 +71,6 @@ class HistoryRow(NamedTuple):
     sent_at: int
     response_at: int
     report_at: int
-    previous: str = ""
 
 
 @dataclass(frozen=True, slots=True)

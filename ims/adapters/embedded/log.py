@@ -7,10 +7,10 @@ from bisect import insort
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from ims.adapters.sql.changes import decode_attributes, once
+from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_store import LaneStore
 from ims.adapters.sql.lane_tables import cursors, log
-from ims.adapters.sql.statements import Statement
+from ims.adapters.sql.statements import Statement, once
 from ims.lanes import Lane
 from ims.ports.log import Delivery
 
@@ -18,7 +18,7 @@ _position = Statement(
     select(cursors.c.seq).where(cursors.c.consumer_group == bindparam("group_is"), cursors.c.topic == bindparam("topic_is")),
     ["group_is", "topic_is"],
 )
-_new_cursor = Statement(once(cursors), ["consumer_group", "topic", "seq"])  # type: ignore[arg-type]
+_new_cursor = once(cursors, ["consumer_group", "topic", "seq"])
 _move_cursor = Statement(
     update(cursors)
     .where(cursors.c.consumer_group == bindparam("group_is"), cursors.c.topic == bindparam("topic_is"))

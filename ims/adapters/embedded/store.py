@@ -11,6 +11,7 @@ from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
 from ims.adapters.embedded.traces import metadata as trace_metadata
 from ims.adapters.sql import acceptance, changes
+from ims.adapters.sql.bring_up import bring_up
 from ims.adapters.sql.lane_store import Exists, LaneStore, birth_of
 from ims.adapters.sql.lane_tables import metadata
 from ims.errors import Unavailable
@@ -22,8 +23,8 @@ from ims.protocol.envelope import Envelopes, Record
 
 def create_lane(conn: Connection) -> None:
     """The tables of a lane file."""
-    metadata.create_all(conn)
-    trace_metadata.create_all(conn)
+    bring_up(conn, metadata)
+    bring_up(conn, trace_metadata)
 
 
 class EmbeddedStore(LaneStore):

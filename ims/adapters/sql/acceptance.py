@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, inspect, literal_column, select, update
+from sqlalchemy.schema import CreateTable, DropTable
 
-from ims.adapters.sql.changes import count, once, seoul_day
+from ims.adapters.sql.counters import count, seoul_day
+from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import acceptance_slice, payloads
-from ims.adapters.sql.statements import Statement
+from ims.adapters.sql.statements import Statement, once, padded, places
 from ims.ports.records import Birth, Existing, Reservation
 from ims.protocol.ids import day_of
 
@@ -24,42 +26,35 @@ _DAY_MS = 86_400_000
 
 @cache
 def _put(day: int) -> Statement:
-    return Statement(once(acceptance_slice(day)), ["key", "digest", "birth", "pos", "at", "accepted"])  # type: ignore[arg-type]
+    return once(acceptance_slice(day), ["key", "digest", "birth", "pos", "at", "accepted"])
 
 
 @cache
-def _get(day: int) -> Statement:
-    t = acceptance_slice(day)
-    return Statement(select(t.c.digest, t.c.birth, t.c.pos, t.c.at, t.c.accepted).where(t.c.key == bindparam("key_is")), ["key_is"])
-
-
-_CHUNK = 200  # keys in one look-up: 2 us a key, where a query each costs 18
+def _get(day: int, size: int) -> Statement:
+    t, (names, values) = acceptance_slice(day), places(size)
+    return Statement(select(t.c.key, t.c.digest, t.c.birth, t.c.pos, t.c.at, t.c.accepted).where(t.c.key.in_(values)), names)
 
 
 @cache
-def _get_many(day: int) -> Statement:
-    t = acceptance_slice(day)
-    names = [f"key_{i}" for i in range(_CHUNK)]
-    wanted = t.c.key.in_([bindparam(n) for n in names])
-    return Statement(select(t.c.key, t.c.digest, t.c.birth, t.c.pos, t.c.at, t.c.accepted).where(wanted), names)
+def _forget(day: int, size: int) -> Statement:
+    t, (names, values) = acceptance_slice(day), places(size)
+    return Statement(delete(t).where(t.c.key.in_(values), t.c.at <= bindparam("before")), [*names, "before"])
 
 
 @cache
-def _forget(day: int) -> Statement:
-    t = acceptance_slice(day)
-    return Statement(delete(t).where(t.c.key == bindparam("key_is"), t.c.at <= bindparam("before")), ["key_is", "before"])
-
-
-@cache
-def _approve(day: int) -> Statement:
-    t = acceptance_slice(day)
-    names = [f"key_{i}" for i in range(_CHUNK)]
-    mine = t.c.key.in_([bindparam(n) for n in names]) & (t.c.birth == bindparam("birth_is")) & (t.c.accepted == literal_column("0"))
+def _approve(day: int, size: int) -> Statement:
+    t, (names, values) = acceptance_slice(day), places(size)
+    mine = t.c.key.in_(values) & (t.c.birth == bindparam("birth_is")) & (t.c.accepted == literal_column("0"))
     return Statement(update(t).where(mine).values(accepted=literal_column("1")), ["birth_is", *names])
 
 
-_PAYLOAD_COLUMNS = ["birth", "topic", "attributes", "data", "rows", "received_at"]
-_put_payload = Statement(once(payloads), _PAYLOAD_COLUMNS)  # type: ignore[arg-type]
+@cache
+def _births(size: int) -> Statement:
+    names, values = places(size)
+    return Statement(select(payloads.c.birth).where(payloads.c.birth.in_(values)), names)
+
+
+_put_payloads = once(payloads, ["birth", "topic", "attributes", "data", "rows", "received_at"])
 
 
 def written_days(at: int) -> list[int]:
@@ -95,7 +90,7 @@ class Slices:
     def create(self, conn: Connection, days: Sequence[int]) -> None:
         """Make slices, in a transaction of their own: one that is undone for another reason would take them along."""
         for day in days:
-            acceptance_slice(day).create(conn, checkfirst=True)
+            conn.execute(CreateTable(acceptance_slice(day), if_not_exists=True))
 
     def know(self, days: Sequence[int]) -> None:
         """The transaction of `create` is committed."""
@@ -110,7 +105,7 @@ class Slices:
         """Drop the slices of earlier days; how many there were."""
         old = [d for d in self.existing(conn) if d < day]
         for d in old:
-            acceptance_slice(d).drop(conn, checkfirst=True)
+            conn.execute(DropTable(acceptance_slice(d), if_exists=True))
             self._known.discard(d)
         return len(old)
 
@@ -122,72 +117,76 @@ def days_of(at: int) -> list[int]:
 
 def find(conn: Connection, keys: Sequence[bytes], at: int) -> dict[bytes, Existing]:
     """Living rows of the keys. The slices of `days_of(at)` exist."""
-    days = read_days(at)
+    return _newest(conn, keys, read_days(at), at - REMEMBER_MS)
+
+
+def find_ever(conn: Connection, keys: Sequence[bytes], days: Sequence[int]) -> dict[bytes, Existing]:
+    """The newest acceptance of each key in the slices of these days, the newest first."""
+    return _newest(conn, keys, days, -1)
+
+
+def _newest(conn: Connection, keys: Sequence[bytes], days: Sequence[int], after: int) -> dict[bytes, Existing]:
     found: dict[bytes, Existing] = {}
-    for key in keys:
-        for day in days:
-            row = _get(day).first(conn, key)
-            if row is not None and row[3] > at - REMEMBER_MS:
-                found[key] = Existing(key, row[0], row[1], row[2], row[3], bool(row[4]))
-                break
+    for day in days:
+        if missing := [key for key in keys if key not in found]:
+            found |= _in_slice(conn, day, missing, after)
     return found
 
 
-def find_ever(conn: Connection, key: bytes, days: Sequence[int]) -> Existing | None:
-    """The newest acceptance of a key in the slices of these days, the newest first."""
-    for day in days:
-        row = _get(day).first(conn, key)
-        if row is not None:
-            return Existing(key, row[0], row[1], row[2], row[3], bool(row[4]))
-    return None
+def _in_slice(conn: Connection, day: int, keys: Sequence[bytes], after: int) -> dict[bytes, Existing]:
+    """Rows of these keys in one slice that are younger than a moment."""
+    found: dict[bytes, Existing] = {}
+    for size, wanted in padded(keys):
+        for key, digest, birth, pos, accepted_at, accepted in _get(day, size).all(conn, *wanted):
+            if accepted_at > after:
+                found[key] = Existing(key, digest, birth, pos, accepted_at, bool(accepted))
+    return found
 
 
 def reserve(conn: Connection, reservations: Sequence[Reservation], at: int, *, accepted: bool) -> list[Existing]:
-    """Write all rows, or (non-empty answer) leave the transaction to be undone by the caller."""
-    written = written_days(at)
+    """Write all rows, or (non-empty answer) leave the transaction to be undone by the caller.
+
+    Two that reserve the same key at once meet on the unique key of a slice: the second waits there, then is told of the
+    first. Keys and slices are written in one order, or they would wait for each other.
+    """
+    written = sorted(written_days(at))
     elsewhere = [d for d in read_days(at) if d not in written]
-    found: dict[bytes, Existing] = {}
-    for day in elsewhere:
-        found |= _alive(conn, day, reservations, at)
-    if found:
+    births = {r.key: r.birth for r in reservations}
+    if found := _newest(conn, list(births), elsewhere, at - REMEMBER_MS):
         return list(found.values())
     rows = sorted((r.key, r.digest, r.birth, r.pos, r.at, int(accepted)) for r in reservations)
     for day in written:
         if _put(day).many(conn, rows) == len(rows):
             continue
-        births = {r.key: r.birth for r in reservations}
-        if clash := [e for e in _alive(conn, day, reservations, at).values() if e.birth != births[e.key]]:
+        if clash := _of_others(conn, day, births, at):
             return clash
-        for r in reservations:  # what stood in the way is older than 24 hours: the id is a new message
-            _forget(day).run(conn, r.key, at - REMEMBER_MS)
+        for size, keys in padded(sorted(births)):  # what stood in the way is older than 24 hours: the id is a new message
+            _forget(day, size).run(conn, *keys, at - REMEMBER_MS)
         _put(day).many(conn, rows)
+        if clash := _of_others(conn, day, births, at):  # another transaction forgot and wrote it first
+            return clash
     return []
 
 
-def _alive(conn: Connection, day: int, reservations: Sequence[Reservation], at: int) -> dict[bytes, Existing]:
-    """Rows of these keys in one slice that are younger than 24 hours."""
-    found: dict[bytes, Existing] = {}
-    keys = [r.key for r in reservations]
-    if len(keys) < _CHUNK // 10:
-        rows = [(k, *row) for k in keys if (row := _get(day).first(conn, k))]
-    else:
-        rows = []
-        for start in range(0, len(keys), _CHUNK):
-            part = keys[start : start + _CHUNK]
-            rows += _get_many(day).all(conn, *part, *[part[0]] * (_CHUNK - len(part)))
-    for key, digest, birth, pos, accepted_at, accepted in rows:
-        if accepted_at > at - REMEMBER_MS:
-            found[key] = Existing(key, digest, birth, pos, accepted_at, bool(accepted))
-    return found
+def _of_others(conn: Connection, day: int, births: dict[bytes, str], at: int) -> list[Existing]:
+    """Living rows of the keys that belong to other births: a repeat of the same acceptance finds its own."""
+    return [e for e in _in_slice(conn, day, list(births), at - REMEMBER_MS).values() if e.birth != births[e.key]]
 
 
 def store_births(conn: Connection, births: Sequence[Birth], attributes: Sequence[str]) -> list[Birth]:
     """Write the payload rows; the births that were not there yet."""
-    fresh = []
-    for birth, text in zip(births, attributes, strict=True):
-        if _put_payload.run(conn, birth.id, birth.record.topic, text, birth.record.data, birth.rows, birth.received_at) == 1:
-            fresh.append(birth)
-    return fresh
+    known: set[str] = set()
+    if len(births) > 1:
+        for size, ids in padded([b.id for b in births]):
+            known.update(row[0] for row in _births(size).all(conn, *ids))
+    fresh = [(b, text) for b, text in zip(births, attributes, strict=True) if b.id not in known]
+    rows = sorted((b.id, b.record.topic, text, b.record.data, b.rows, b.received_at) for b, text in fresh)
+    written = _put_payloads.many(conn, rows)
+    if len(births) == 1:
+        return list(births[:written])
+    if written != len(rows):
+        raise Raced("a birth was stored meanwhile")
+    return [b for b, _ in fresh]
 
 
 def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> None:
@@ -201,13 +200,11 @@ def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> Non
 
 def approve(conn: Connection, births: Sequence[tuple[Birth, Sequence[bytes]]], at: int) -> None:
     """Reserved rows of birth events (with their keys) become accepted, and are counted, each once."""
-    count_accepted(conn, [(birth, _approved(conn, birth.id, keys, at)) for birth, keys in births])
+    in_order = sorted(births, key=lambda b: b[0].id)
+    count_accepted(conn, [(birth, _approved(conn, birth.id, keys, at)) for birth, keys in in_order])
 
 
 def _approved(conn: Connection, birth: str, keys: Sequence[bytes], at: int) -> int:
     """How many rows this call made accepted; near midnight they stand in two slices."""
-    changed = []
-    for day in days_of(at):
-        parts = [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
-        changed.append(sum(_approve(day).run(conn, birth, *part, *[part[0]] * (_CHUNK - len(part))) for part in parts))
-    return max(changed)
+    days = sorted(days_of(at))
+    return max(sum(_approve(day, size).run(conn, birth, *part) for size, part in padded(sorted(keys))) for day in days)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
 
 from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import dispatches, held
@@ -13,14 +13,8 @@ from ims.adapters.sql.statements import Statement
 from ims.ports.records import Taken
 from ims.protocol.envelope import Record
 
+_REARMED = 50  # rows in one statement
 _OVER = 50  # events whose send_by has passed, in one page
-
-_rearm = Statement(
-    update(dispatches)
-    .where(dispatches.c.birth == bindparam("birth_is"), dispatches.c.attempt == bindparam("attempt_is"))
-    .values(due_at=bindparam("again_at")),
-    ["again_at", "birth_is", "attempt_is"],
-)
 
 
 _first_deadline = Statement(select(func.min(dispatches.c.due_at)).where(dispatches.c.due_at > literal_column("0")), [])
@@ -36,15 +30,18 @@ def _passed(found: tuple[Any, ...] | None, now: int) -> bool:
 
 
 def take_deadlines(conn: Connection, now: int, again_at: int, limit: int) -> list[tuple[str, int, int]]:
-    """Rows that are due, moved on to `again_at`."""
+    """Rows that are due, moved on to `again_at`. One that a worker or a writer has in hand is passed over; it is found again."""
     query = (
         select(dispatches.c.birth, dispatches.c.attempt, dispatches.c.due_at)
         .where(dispatches.c.due_at > 0, dispatches.c.due_at <= now)
         .order_by(dispatches.c.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     found = [(r[0], r[1], r[2]) for r in conn.execute(query)]
-    _rearm.many(conn, [(again_at, birth, attempt) for birth, attempt, _ in found])
+    for start in range(0, len(found), _REARMED):
+        same = [and_(dispatches.c.birth == b, dispatches.c.attempt == n) for b, n, _ in found[start : start + _REARMED]]
+        conn.execute(update(dispatches).where(or_(*same)).values(due_at=again_at))
     return found
 
 
@@ -59,7 +56,7 @@ def any_held(conn: Connection, now: int, topics: Iterable[str]) -> bool:
 
 def take_held(conn: Connection, now: int, again_at: int, most: Mapping[str, int]) -> list[Taken]:
     """Events that are due, so many of each topic, and a page of those whose send_by has passed; moved on to `again_at`."""
-    query = select(held.c.topic, held.c.attributes, held.c.data, held.c.id)
+    query = select(held.c.topic, held.c.attributes, held.c.data, held.c.id).with_for_update(skip_locked=True)
     rows = list(conn.execute(query.where(held.c.send_by < now, held.c.due_at <= now).limit(_OVER)))
     for topic, count in most.items():
         due = query.where(held.c.topic == topic, held.c.due_at <= now, held.c.send_by >= now)

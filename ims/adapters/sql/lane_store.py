@@ -70,7 +70,8 @@ class LaneStore:
     async def find_ever(self, kind: Lane, key: bytes) -> Existing | None:
         """The newest acceptance of a key in any kept slice: how a message is found by its message_id."""
         slices = self.slices[kind]
-        return await self.lanes[kind].read(lambda conn: acceptance.find_ever(conn, key, slices.existing(conn)))
+        found = await self.lanes[kind].read(lambda conn: acceptance.find_ever(conn, [key], slices.existing(conn)))
+        return found.get(key)
 
     async def ensure_slices(self, lane: Lane, days: Sequence[int]) -> None:
         """Make the acceptance slices of these days where they are missing."""

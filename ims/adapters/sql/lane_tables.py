@@ -120,9 +120,10 @@ arrays = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("birth", String(26), primary_key=True),
-    Column("at", Integer, nullable=False),
+    Column("birth", identifier(26), primary_key=True),
+    Column("at", number64(), nullable=False),
     Index("outbox_by_time", "at"),
+    **ON_A_SERVER,
 )
 
 # Events parked while a provider is away (invariant 9).

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
-from ims.adapters.sql.changes import decode_attributes, once
+from ims.adapters.sql.changes import decode_attributes
 from ims.adapters.sql.lane_tables import outbox, payloads
-from ims.adapters.sql.statements import Statement
+from ims.adapters.sql.statements import Statement, once, padded, places
 from ims.protocol.envelope import Record
 
-_put = Statement(once(outbox), ["birth", "at"])  # type: ignore[arg-type]
-_gone = Statement(delete(outbox).where(outbox.c.birth == bindparam("birth_is")), ["birth_is"])
+_put = once(outbox, ["birth", "at"])
+
+
+@cache
+def _gone(size: int) -> Statement:
+    names, values = places(size)
+    return Statement(delete(outbox).where(outbox.c.birth.in_(values)), names)
 
 
 def put(conn: Connection, births: Sequence[str], at: int) -> None:
@@ -33,7 +39,8 @@ def page(conn: Connection, limit: int) -> list[Record]:
 
 def gone(conn: Connection, births: Sequence[str]) -> None:
     """The log has these."""
-    _gone.many(conn, [(birth,) for birth in births])
+    for size, ids in padded(sorted(births)):
+        _gone(size).run(conn, *ids)
 
 
 def waiting(conn: Connection) -> int:

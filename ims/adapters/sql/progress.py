@@ -27,9 +27,8 @@ _ends = Statement(
 
 def births_of(conn: Connection, slices: Slices, keys: Sequence[bytes]) -> Counter[str]:
     """The birth events in which the messages with these acceptance keys live, with how many of them."""
-    days = slices.existing(conn)
-    found = (find_ever(conn, key, days) for key in keys)
-    return Counter(e.birth for e in found if e is not None and e.accepted)
+    found = find_ever(conn, keys, slices.existing(conn))
+    return Counter(e.birth for e in found.values() if e.accepted)
 
 
 def ends_of(conn: Connection, births: Iterable[str]) -> dict[str, Counter[End]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
 
 from ims.adapters.sql.lane_tables import arrays
-from ims.adapters.sql.statements import Statement
+from ims.adapters.sql.statements import Statement, padded, places
 from ims.ports.records import StoredArray
 from ims.ports.results import Endpoint
 
@@ -27,7 +28,12 @@ _COLUMNS = (
 )
 
 
-_known = Statement(select(arrays.c.id).where(arrays.c.id == bindparam("id_is")), ["id_is"])
+@cache
+def _known(size: int) -> Statement:
+    names, values = places(size)
+    return Statement(select(arrays.c.id).where(arrays.c.id.in_(values)), names)
+
+
 _due = Statement(
     select(arrays.c.endpoint_key, func.count())
     .where(arrays.c.due_at > literal_column("0"), arrays.c.due_at <= bindparam("now"), arrays.c.claimed_until <= bindparam("at"))
@@ -46,7 +52,7 @@ def _stored(row: Any) -> StoredArray:
 
 def known(conn: Connection, ids: Sequence[str]) -> set[str]:
     """Those of the ids that exist."""
-    return {id_ for id_ in ids if _known.first(conn, id_)}
+    return {row[0] for size, wanted in padded(ids) for row in _known(size).all(conn, *wanted)}
 
 
 def endpoints_due(conn: Connection, now: int) -> list[Endpoint]:
@@ -55,15 +61,17 @@ def endpoints_due(conn: Connection, now: int) -> list[Endpoint]:
 
 
 def claim(conn: Connection, endpoint: str, now: int, until: int, limit: int) -> list[StoredArray]:
-    """Claim up to `limit` due arrays of an endpoint."""
+    """Claim up to `limit` due arrays of an endpoint. What another worker is claiming just now is passed over."""
     query = (
         select(*_COLUMNS)
         .where(arrays.c.endpoint_key == endpoint, arrays.c.due_at > 0, arrays.c.due_at <= now, arrays.c.claimed_until <= now)
         .order_by(arrays.c.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     found = [_stored(r) for r in conn.execute(query)]
-    conn.execute(update(arrays).where(arrays.c.id.in_([a.id for a in found])).values(claimed_until=until))
+    if found:
+        conn.execute(update(arrays).where(arrays.c.id.in_([a.id for a in found])).values(claimed_until=until))
     return found
 
 
@@ -84,6 +92,7 @@ def lease(conn: Connection, service_key: str, batch_id: str, now: int, until: in
         .where(arrays.c.service_key == service_key, arrays.c.acked < arrays.c.count, arrays.c.lease_until <= now)
         .order_by(arrays.c.created_at, arrays.c.seq)
         .limit(limit)  # every array holds at least one result
+        .with_for_update(skip_locked=True)
     )
     taken: list[tuple[StoredArray, int]] = []
     for array in map(_stored, conn.execute(query)):
@@ -92,22 +101,28 @@ def lease(conn: Connection, service_key: str, batch_id: str, now: int, until: in
         n = min(limit, array.count - array.acked)
         limit -= n
         taken.append((array, n))
-        conn.execute(
-            update(arrays).where(arrays.c.id == array.id).values(lease=batch_id, lease_until=until, lease_upto=array.acked + n)
-        )
+    whole = [array.id for array, n in taken if array.acked + n == array.count]
+    cut = [(array.id, array.acked + n) for array, n in taken if array.acked + n < array.count]
+    values = {"lease": batch_id, "lease_until": until}
+    if whole:
+        conn.execute(update(arrays).where(arrays.c.id.in_(whole)).values(lease_upto=arrays.c.count, **values))
+    for id_, upto in cut:  # the last one at most
+        conn.execute(update(arrays).where(arrays.c.id == id_).values(lease_upto=upto, **values))
     return taken
 
 
 def acknowledge(conn: Connection, service_key: str, batch_id: str) -> int:
     """Acknowledge what was handed out under a lease, also a late one; wholly acknowledged arrays are not called any more."""
+    acked = case((arrays.c.acked > arrays.c.lease_upto, arrays.c.acked), else_=arrays.c.lease_upto)
     mine = (arrays.c.service_key == service_key) & (arrays.c.lease == batch_id)
-    changed = conn.execute(
-        update(arrays).where(mine).values(acked=func.max(arrays.c.acked, arrays.c.lease_upto), lease="", lease_until=0)
-        if conn.dialect.name == "sqlite"
-        else update(arrays).where(mine).values(acked=func.greatest(arrays.c.acked, arrays.c.lease_upto), lease="", lease_until=0)
-    ).rowcount
-    conn.execute(update(arrays).where(arrays.c.service_key == service_key, arrays.c.acked >= arrays.c.count).values(due_at=0))
-    return changed
+    # In this order: a server reads what it has just set.
+    values = [
+        (arrays.c.due_at, case((acked >= arrays.c.count, literal_column("0")), else_=arrays.c.due_at)),
+        (arrays.c.acked, acked),
+        (arrays.c.lease, ""),
+        (arrays.c.lease_until, 0),
+    ]
+    return conn.execute(update(arrays).where(mine).ordered_values(*values)).rowcount
 
 
 def replay(conn: Connection, service_key: str, from_ms: int, to_ms: int, now: int) -> int:

@@ -1,0 +1,58 @@
+"""The history row of a message and the counters of its day, written once for each result that is told (invariant 10).
+
+The rows of a birth are locked while they are read: two that settle members of it at once must not both move the counters
+from what neither wrote. A row that is not there yet can not be locked; two that write it at once are told apart by the
+count of the insert, and the slower one runs again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+from sqlalchemy import Connection, select
+
+from ims.adapters.sql.counters import count, seoul_day
+from ims.adapters.sql.database import Raced
+from ims.adapters.sql.lane_tables import history
+from ims.adapters.sql.statements import Statement, once, or_change, padded, places
+from ims.ports.records import HistoryRow
+
+HISTORY_COLUMNS = [c.name for c in history.columns]
+_LATER = ["number", "result", "report_type", "report_code", "provider", "provider_code", "attempts", "report_at"]
+
+_new = once(history, HISTORY_COLUMNS)
+_change = or_change(history, HISTORY_COLUMNS, lambda _, given: {name: given[name] for name in _LATER})
+
+
+@cache
+def _stored(size: int) -> Statement:
+    names, values = places(size)
+    c = history.c
+    of_births = select(c.birth, c.pos, c.number, c.report_type, c.result).where(c.birth.in_(values))
+    return Statement(of_births.order_by(c.birth, c.pos).with_for_update(), names)
+
+
+def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
+    """Insert first results, overwrite by later ones, and move the day's counters by exactly what changed."""
+    stored: dict[tuple[str, int], tuple[int, str, str]] = {}
+    for size, births in padded(sorted({r.birth for r in rows})):
+        stored |= {(birth, pos): told for birth, pos, *told in _stored(size).all(conn, *births)}
+    fresh: list[HistoryRow] = []
+    later: list[HistoryRow] = []
+    moves: Counter[tuple[str, str, str, str]] = Counter()
+    for r in sorted(rows, key=lambda r: (r.birth, r.pos, r.number)):
+        day = seoul_day(r.received_at)
+        number, report_type, result = stored.get((r.birth, r.pos), (0, "", ""))
+        if r.number <= number:
+            continue
+        if number:
+            moves[day, r.service_key, report_type, result] -= 1
+        moves[day, r.service_key, r.report_type, r.result] += 1
+        (later if number else fresh).append(r)
+        stored[r.birth, r.pos] = (r.number, r.report_type, r.result)
+    if _new.many(conn, fresh) < len(fresh):
+        raise Raced("history was written meanwhile")
+    _change.many(conn, later)
+    count(conn, moves)
