@@ -169,6 +169,13 @@ def upgrade() -> None:
         )
         _index("log_by_topic", "log", "topic", "seq")
     op.create_table(
+        "outbox",
+        sa.Column("birth", ascii_text(26), primary_key=True),
+        sa.Column("at", number64, nullable=False),
+        **TABLE,
+    )
+    _index("outbox_by_time", "outbox", "at")
+    op.create_table(
         "payloads",
         sa.Column("birth", ascii_text(26), primary_key=True),
         sa.Column("topic", ascii_text(40), nullable=False),
@@ -185,6 +192,7 @@ def downgrade() -> None:
     there = set(sa.inspect(op.get_bind()).get_table_names())
     for table in (
         "payloads",
+        "outbox",
         "log",
         "history",
         "held",
