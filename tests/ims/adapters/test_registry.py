@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -11,13 +12,15 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
+from ims.adapters.sql.address import REGISTRY, ServerAddress
 from ims.adapters.sql.opted_out import among
 from ims.adapters.sql.registry import KEPT_S, RECHECK_S, SqlRegistry
-from ims.adapters.sql.registry_tables import create
+from ims.adapters.sql.registry_tables import create, metadata
 from ims.adapters.sql.registry_writes import Issued
+from ims.adapters.sql.server import ServerDatabase
 from ims.errors import Misconfigured, Rejected, Unavailable
 from ims.lanes import Lane
 from ims.protocol.sealing import Keyring, Sealer
@@ -26,11 +29,16 @@ from ims.rules.registration import RegistrationRefused, parse_registration
 T = TypeVar("T")
 
 
-class MemoryDatabase:
-    """A Database on one in-memory SQLite connection; counts what it is asked and can be away."""
+class CountedDatabase:
+    """A Database on one in-memory SQLite connection or on a server; counts what it is asked and can be away.
 
-    def __init__(self) -> None:
-        self.engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    `engine` is the test's own way in, `asked` what the registry's statements go through.
+    """
+
+    def __init__(self, engine: Engine | None = None, server: ServerDatabase | None = None) -> None:
+        memory = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        self.engine = engine or create_engine("sqlite://", **memory)
+        self.server = server
         self._lock = threading.Lock()
         self.reads = self.writes = 0
         self.away = False
@@ -41,16 +49,22 @@ class MemoryDatabase:
     async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
         self.reads += 1
         await asyncio.sleep(self.slow_s)
-        return await self._run(job)
+        return await self._run(job, write=False)
 
     async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
         assert durable, "every write of the registry is durable"
         self.writes += 1
-        return await self._run(job)
+        return await self._run(job, write=True)
 
-    async def _run(self, job: Callable[[Connection], T]) -> T:
+    @property
+    def asked(self) -> Engine:
+        return self.engine if self.server is None else self.server._engine().sync_engine
+
+    async def _run(self, job: Callable[[Connection], T], *, write: bool) -> T:
         if self.away:
             raise Unavailable("the test took it away")
+        if self.server is not None:
+            return await (self.server.write(job, durable=True) if write else self.server.read(job))
         with self._lock, self.engine.begin() as conn:
             return job(conn)
 
@@ -58,8 +72,8 @@ class MemoryDatabase:
 class World:
     """Two processes that share a database, with clocks that the test moves."""
 
-    def __init__(self) -> None:
-        self.db = MemoryDatabase()
+    def __init__(self, db: CountedDatabase) -> None:
+        self.db = db
         self.ring = Keyring.generate()
         self.now_ms = 1_790_000_000_000
         self.monotonic = 100.0
@@ -93,12 +107,32 @@ def customer(name: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
+@pytest.fixture(scope="session")
+def address(request: pytest.FixtureRequest) -> ServerAddress:
+    """A registry's database of this worker's own on the shared server."""
+    made = ServerAddress.parse(f"{request.getfixturevalue('mariadb').url}_{secrets.token_hex(3)}")
+    engine = create_engine(made.url("pymysql"))
+    with engine.connect() as conn:
+        conn.execute(text(f"create database {made.database(REGISTRY)}"))
+    engine.dispose()
+    return made
+
+
+def on_a_server(address: ServerAddress) -> CountedDatabase:
+    engine = create_engine(address.url("pymysql", address.database(REGISTRY)))
+    metadata.drop_all(engine)
+    return CountedDatabase(engine, ServerDatabase(address, address.database(REGISTRY)))
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    db = CountedDatabase() if request.param == "sqlite" else on_a_server(request.getfixturevalue("address"))
+    made = World(db)
     await made.register(customer("acme"), customer("bolt"))
     yield made
-    made.db.engine.dispose()
+    db.engine.dispose()
+    if db.server is not None:
+        await db.server.close()
 
 
 def digest(secret: str) -> bytes:
@@ -201,8 +235,7 @@ async def test_no_secret_lies_in_the_tables_in_clear(world: World) -> None:
     acme = (await world.registry.directory()).customer("acme")
     assert acme is not None
     with world.db.engine.connect() as conn:
-        names = conn.execute(text("select name from sqlite_master where type='table'")).scalars().all()
-        everything = repr([conn.execute(text(f'select * from "{name}"')).all() for name in names])
+        everything = repr([conn.execute(table.select()).all() for table in metadata.sorted_tables])
     assert "the-secret-of-acme" not in everything
     assert acme.callback_secrets[0] not in everything
 
@@ -277,7 +310,7 @@ async def test_opt_outs_list_counts_and_dates(world: World) -> None:
 
 
 def test_the_opt_out_query_reads_the_primary_key_alone() -> None:
-    db = MemoryDatabase()
+    db = CountedDatabase()
     seen: list[str] = []
     with db.engine.connect() as conn:
         driver = conn.connection.dbapi_connection
@@ -312,7 +345,7 @@ async def test_within_half_a_second_nothing_is_read(world: World) -> None:
 async def test_an_unchanged_registry_costs_one_row_each_half_second(world: World) -> None:
     first = await world.other.directory()
     seen: list[str] = []
-    event.listen(world.db.engine, "before_cursor_execute", lambda _c, _u, sql, *_: seen.append(sql))
+    event.listen(world.db.asked, "before_cursor_execute", lambda _c, _u, sql, *_: seen.append(sql))
     world.passes(RECHECK_S)
     assert await world.other.directory() is first
     assert len(seen) == 1
