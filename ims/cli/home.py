@@ -18,7 +18,7 @@ from ims.config import Settings, load_settings
 from ims.telemetry import configure_logs
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-HealthPort = Annotated[int, typer.Option(help="Answer /healthz and /metrics on this port of every address; 0: nowhere.")]
+HealthPort = Annotated[int, typer.Option(help="Answer /healthz and /metrics on this port of IMS_HOST; 0: nowhere.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -183,7 +183,7 @@ def work(
             asyncio.get_running_loop().add_signal_handler(sig, stop.set)
         steps = {lease: step for each in name for lease, step in workers.steps(each, lanes, ctx, settings.poll_idle_s).items()}
         tasks = [asyncio.create_task(workers.loop(lease, step, idle_s, ctx)) for lease, (step, idle_s) in steps.items()]
-        async with health(health_port):
+        async with health(settings.host, health_port):
             await stop.wait()
         for task in tasks:
             task.cancel()

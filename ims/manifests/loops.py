@@ -40,7 +40,7 @@ def deployment(name: str, component: str, labels: dict[str, str], command: list[
         providers=open_,  # the poller of reports asks providers
         customers=open_,  # retries of callbacks call customers
         command=command,
-        env=pods.environment(providers=providers, **env),
+        env=pods.environment(providers=providers, IMS_HOST="0.0.0.0", **env),  # noqa: S104 - the kubelet and Prometheus ask from outside the pod
         mounts=pods.mounts(providers=providers),
         volumes=pods.volumes(providers=providers),
         resources=_LOOPS,

@@ -20,7 +20,8 @@ _KNOWN = {
     "type", "properties", "items", "additionalProperties", "required", "enum", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "minLength", "maxLength", "format", "nullable", "default", "description", "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-    "x-kubernetes-embedded-resource", "anyOf", "title",
+    "x-kubernetes-embedded-resource", "anyOf", "title", "minProperties", "maxProperties",
+    "x-kubernetes-validations",  # CEL: only a cluster (kubectl apply --dry-run=server) evaluates it
 }  # fmt: skip
 
 
@@ -110,6 +111,8 @@ def _limits(value: Any, schema: Schema, at: str) -> Iterator[str]:
             yield f"{at}: {value} is out of range"
         if schema.get("format") == "int32" and not -(2**31) <= value < 2**31:
             yield f"{at}: {value} is no int32"
+    elif isinstance(value, dict) and not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value)):
+        yield f"{at}: {len(value)} fields"
     elif isinstance(value, list) and not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
         yield f"{at}: {len(value)} items"
 

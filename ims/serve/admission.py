@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ims.codes import CODES
+from ims.errors import Later
 from ims.lanes import Lane
+from ims.runtime.context import Context
 from ims.telemetry import REFUSED
 
 OPEN_MOST = 1_000  # single requests and questions: two thirds of a second of work at 1,500/s; a guess at what is still worth waiting for
@@ -28,6 +30,19 @@ _BUSY = json.dumps({"code": "9998", "message": CODES["9998"].ko}, ensure_ascii=F
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BUSY)), (b"retry-after", b"%d" % _RETRY_AFTER_S)]
 
 KindOf = Callable[[str], Awaitable[Lane | None]]
+
+
+def kinds(ctx: Context) -> KindOf:
+    """The kinds of service keys, as a process's registry knows them."""
+
+    async def kind_of(service_key: str) -> Lane | None:
+        try:
+            key = (await ctx.registry.directory()).service_key(service_key)
+        except Later:
+            return None
+        return key.kind if key else None
+
+    return kind_of
 
 
 class _Room:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ims.config import Settings
 from ims.runtime.context import Context, install
 from ims.runtime.tracing import Tracer
+from ims.serve.admission import Admission, kinds
 from ims.serve.metrics import exposition
 from ims.telemetry import log
 from ims.topics import STAGES
@@ -102,6 +103,8 @@ class FunctionApp:
                     self._ctx.trace = tracer.note
                     self._tracing = asyncio.create_task(tracer.run())
                     self._apps = self._load()
+                    if "intake" in self._apps:  # what is too much is refused in our own words, where queue-proxy would say its own
+                        self._apps["intake"] = Admission(self._apps["intake"], kinds(self._ctx))
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._own and self._ctx:

@@ -34,7 +34,7 @@ async def dispatch(settings: Settings, lanes: Sequence[Lane], urls: Mapping[str,
     running = Lanes(ctx, settings, lanes, {stage: sink(targets) for stage, targets in urls.items()})
     await running.take()
     tasks = [asyncio.ensure_future(work) for work in running.work()]
-    async with health(health_port):
+    async with health(settings.host, health_port):
         await stop.wait()
     await running.stop()
     for task in tasks:

@@ -11,7 +11,7 @@ from ims.serve.metrics import exposition
 
 
 @asynccontextmanager
-async def health(port: int) -> AsyncIterator[None]:
+async def health(host: str, port: int) -> AsyncIterator[None]:
     """Answer while the block runs; port 0: do nothing."""
     if not port:
         yield
@@ -22,7 +22,7 @@ async def health(port: int) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, host, port).start()
         yield
     finally:
         await runner.cleanup()

@@ -28,7 +28,7 @@ from ims.runtime.context import Context, install
 from ims.runtime.sinks import asgi_sink
 from ims.runtime.tracing import Tracer
 from ims.serve import workers
-from ims.serve.admission import Admission
+from ims.serve.admission import Admission, kinds
 from ims.serve.app import FunctionApp, framework_app
 from ims.serve.gateway import BehindGateway, Gateway
 from ims.serve.http import server
@@ -122,15 +122,8 @@ class Host:
         token = os.environ.get("IMS_INTERNAL_TOKEN", "")
         if self.name == "edge":
             self._gateway = Gateway(app, os.environ["IMS_INTAKE_BULK_URL"], token)
-            return Admission(self._gateway, self._kind_of)
+            return Admission(self._gateway, kinds(self.ctx))
         return BehindGateway(app, token) if self.name == "intake-bulk" else app
-
-    async def _kind_of(self, service_key: str) -> Lane | None:
-        try:
-            key = (await self.ctx.registry.directory()).service_key(service_key)
-        except Later:
-            return None
-        return key.kind if key else None
 
     def _task(self, work: Awaitable[None]) -> None:
         self._tasks.append(asyncio.ensure_future(work))

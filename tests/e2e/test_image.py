@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,15 +129,16 @@ def ask(base: str, name: str, home: UsedHome) -> int:
     return call("POST", base, data, headers | {"content-type": str(attributes["datacontenttype"])}).status
 
 
-def start(image: Path, home: UsedHome, port: int, log: Path, name: str) -> subprocess.Popen[bytes]:
+def start(image: Path, home: UsedHome, port: int, log: Path, name: str, words: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """The image's command with the image's environment: nothing of ours but IMS_FUNCTION and where the data is."""
     said = dict(re.findall(r"^\s*(?:ENV )?(PYTHON\w+)=(\d)", DOCKERFILE, re.MULTILINE))
     env = {"PATH": f"{image}/bin:/usr/bin:/bin", **said}
     env |= {k: v for k, v in environment(home=home.path, function=name, **FAST).items() if k.startswith("IMS_")}
-    words = [{"0.0.0.0": "127.0.0.1", "8080": str(port)}.get(word, word) for word in command()]
-    words[0] = shutil.which(words[0], path=env["PATH"]) or words[0]
+    words = words or [{"0.0.0.0": "127.0.0.1", "8080": str(port)}.get(word, word) for word in command()]
+    program = shutil.which(words[0], path=env["PATH"])
+    assert program
     with log.open("ab") as out:
-        return subprocess.Popen(words, env=env, cwd="/", stdout=out, stderr=out, start_new_session=True, **owner())
+        return subprocess.Popen([program, *words[1:]], env=env, cwd="/", stdout=out, stderr=out, start_new_session=True, **owner())
 
 
 def spent(pid: int) -> dict[str, float]:
@@ -172,6 +173,38 @@ def test_the_image_s_command_serves_a_function_and_drains(name: str, image: Path
             process.kill()
             process.wait()
     assert "Traceback" not in log.read_text()
+
+
+def loops() -> list[str]:
+    """The command of the reserved lanes' Deployment."""
+    text = (ROOT / "knative/generated/loops.yaml").read_text()
+    (words,) = re.findall(r"name: work-reserved\n.*?command:\n(.*?)\n +ports:", text, re.DOTALL)[:1]
+    return [re.sub(r"^ *- '?|'$", "", word) for word in words.splitlines()]
+
+
+def test_the_loops_of_a_deployment_answer_for_their_health_and_stop(image: Path, used_home: UsedHome, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    words = [str(port) if word == "8080" else word for word in loops()]
+    assert words[:2] == ["ims", "work"]
+    log = tmp_path / "log"
+    process = start(image, used_home, port, log, "", words)
+    try:
+        eventually(lambda: call("GET", f"http://127.0.0.1:{port}/healthz").status == 200, START_S, "the loops are well")
+        assert b"ims_callbacks_total" in call("GET", f"http://127.0.0.1:{port}/metrics").body
+        _note("work", spent(process.pid))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_S) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_job_of_the_clock_ends_well_and_runs_twice(image: Path, used_home: UsedHome, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert start(image, used_home, 0, tmp_path / "log", "", ["ims", "batch", "retention"]).wait(START_S) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def _note(name: str, figures: dict[str, float]) -> None:

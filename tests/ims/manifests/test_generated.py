@@ -18,6 +18,7 @@ from ims.manifests import footprint, groups, sources
 from ims.manifests.__main__ import main
 from ims.manifests.files import generated
 from ims.manifests.files import groups as groups_now
+from ims.manifests.pods import FILES
 from ims.manifests.services import dashed
 from ims.scaling.settings import HTTP, Autoscaling, read
 from ims.serve import workers
@@ -27,9 +28,9 @@ from .conftest import KNATIVE, Manifest, documents, named, objects_below
 
 AWAY_S = 3600
 SERVING, EVENTING = "serving.knative.dev", "sources.knative.dev"
-# Settings of the production profile that are named here before ims/config.py has them.
-COMING = {"IMS_PROFILE", "IMS_LOG", "IMS_LOG_SASL_MECHANISM", "IMS_LOG_USERNAME", "IMS_LOG_PASSWORD", "IMS_LOG_CA_FILE"}
-COMING |= {"IMS_RECORDS", "IMS_CACHE", "IMS_TRACES", "IMS_FILES"}
+# Settings of the production profile, named in YAML before ims/config.py has them; once the profile is there none of this counts.
+_COMING = "PROFILE LOG LOG_SASL_MECHANISM LOG_USERNAME LOG_PASSWORD LOG_CA_FILE RECORDS CACHE TRACES FILES"
+COMING = set() if "profile" in Settings.model_fields else {f"IMS_{name}" for name in _COMING.split()}
 COMING_COMMANDS = {"migrate", "topics"}
 
 
@@ -80,8 +81,10 @@ def test_every_name_in_yaml_is_a_name_in_code() -> None:
         assert {name for name in names if name not in settings and name.removesuffix("_FILE") not in settings} == set(), path.name
 
 
-def test_what_is_to_come_is_not_here_yet() -> None:
-    assert not COMING & {f"IMS_{name.upper()}" for name in Settings.model_fields}, "it is in ims/config.py now: take it from COMING"
+@pytest.mark.skipif(bool(COMING), reason="the production profile's settings are not here yet")
+def test_what_is_mounted_as_a_file_is_a_secret_setting() -> None:
+    secret = {f"IMS_{name.upper()}" for name, field in Settings.model_fields.items() if (field.json_schema_extra or {}).get("secret")}  # type: ignore[union-attr]  # never a function here
+    assert {name for names in FILES.values() for name in names} <= secret
 
 
 def test_every_function_runs_and_every_group_is_read_once_by_what_serves_it(objects: list[Manifest]) -> None:
@@ -169,7 +172,7 @@ def test_the_guide_s_numbers_of_retries_are_those_of_the_file(scaling: Autoscali
 def test_every_command_of_a_job_or_a_loop_is_one_of_ims(objects: list[Manifest]) -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # click's group
     said = {pod["containers"][0]["command"][1] for _, pod in pods(objects) if "command" in pod["containers"][0]}
-    assert said - known == COMING_COMMANDS - known
+    assert said <= known | COMING_COMMANDS
 
 
 def test_the_clock_s_jobs_run_on_korean_time(objects: list[Manifest]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ims.config import Settings, load_settings
 from ims.errors import Misconfigured
+from ims.serve import admission
 from ims.serve import app as served
 from ims.serve.app import CALL_PROVIDERS, NAMES, FunctionApp, plain
 from ims.serve.http import server
@@ -19,11 +22,13 @@ class Functions:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.takes_s: dict[str, float] = {}
+        self.begun: list[str] = []
         self.cut_off: list[str] = []
         monkeypatch.setattr(served, "framework_app", self._app)
 
     def _app(self, name: str) -> Any:
         async def function(_scope: Any, _receive: Any, send: Any) -> None:
+            self.begun.append(name)
             try:
                 await asyncio.sleep(self.takes_s.get(name, 0))
             except asyncio.CancelledError:
@@ -84,6 +89,31 @@ async def test_a_stage_that_takes_too_long_is_cut_off_and_comes_again(functions:
 async def test_what_clients_call_has_no_such_limit(functions: Functions) -> None:
     functions.takes_s["intake"] = 0.1
     assert await ask(serving(["intake"], provider_timeout_s=0.01, handler_limit_s=0.05), "/ims") == (200, b"intake")
+
+
+async def test_a_container_of_intake_refuses_too_much_in_our_own_words(
+    monkeypatch: pytest.MonkeyPatch, functions: Functions, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(admission, "OPEN_MOST", 1)
+    monkeypatch.setattr(admission, "_HOLD_S", 0)
+    functions.takes_s["intake"] = 30
+    app = FunctionApp(["intake"], Settings(home=tmp_path))
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan"}, said.get, told.put))  # type: ignore[arg-type]  # plain dicts are messages
+    said.put_nowait({"type": "lifespan.startup"})
+    assert (await told.get())["type"] == "lifespan.startup.complete"
+    path = "/ims/key/mt/sendMessage"
+    first = asyncio.create_task(ask(app, path))
+    while not functions.begun:
+        await asyncio.sleep(0.01)
+    status, body = await ask(app, path)
+    assert (status, json.loads(body)["code"]) == (503, "9998")
+    assert await ask(app, "/readyz") == (200, b"ready")
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    said.put_nowait({"type": "lifespan.shutdown"})
+    await life
 
 
 @pytest.mark.parametrize("wrong", [{"provider_timeout_s": 20, "handler_limit_s": 20}, {"handler_limit_s": 90, "delivery_timeout_s": 90}])
