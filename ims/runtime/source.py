@@ -131,7 +131,8 @@ class Source:
         while True:
             attempt += 1
             try:
-                answer = await asyncio.wait_for(self._sink(headers, delivery.data), self._delivering.timeout_s)
+                async with asyncio.timeout(self._delivering.timeout_s):  # not wait_for: on 3.11 it may forget a cancellation
+                    answer = await self._sink(headers, delivery.data)
             except TimeoutError:
                 answer = Answer(0)
             if 200 <= answer.status < 300:

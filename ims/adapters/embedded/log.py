@@ -107,7 +107,8 @@ class EmbeddedSubscription:
         if any(p.fresh for p in self._topics.values()):
             return
         try:
-            await asyncio.wait_for(self._bell.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # not wait_for: on 3.11 it may forget a cancellation
+                await self._bell.wait()
         except TimeoutError:
             for progress in self._topics.values():  # a ring may have been lost
                 progress.fresh = True

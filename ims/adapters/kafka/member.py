@@ -35,7 +35,9 @@ _PAUSE_S = 0.01
 _EVERYTHING = 1_000_000
 _FETCH_BYTES = 2 * 1024 * 1024
 _REQUEST_S = 20.0
+_METADATA_MS = 60_000  # new partitions are read after a minute at most
 _CLOSE_S = 5.0
+_JOIN_MS = 300  # then it is looked whether we still want to; what is on its way goes on
 _HANDOVER_S = 2.0
 
 
@@ -54,12 +56,14 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         full: Callable[[], bool],
         forget: Callable[[Collection[Partition]], int],
         heard: Callable[[], float],
+        session_s: float = SESSION_S,
         hang_s: float = HANG_S,
     ) -> None:
         """Blocks for at most the connection's bootstrap time-out, and raises the library's errors."""
         self.ended = threading.Event()
         self.error: BaseException | None = None
         self._group = group
+        self._topics = tuple(topics)
         self._progress = progress
         self._arrived = arrived
         self._full = full
@@ -76,13 +80,14 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
             isolation_level="read_committed",
             allow_auto_create_topics=False,
             partition_assignment_strategy=[CooperativeStickyAssignor],
-            session_timeout_ms=int(SESSION_S * 1000),
-            heartbeat_interval_ms=int(SESSION_S * 300),
+            session_timeout_ms=int(session_s * 1000),
+            heartbeat_interval_ms=int(session_s * 300),
             max_poll_interval_ms=int(hang_s * 1000),
             fetch_max_wait_ms=int(FETCH_WAIT_S * 1000),
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
             request_timeout_ms=int(_REQUEST_S * 1000),
+            metadata_max_age_ms=_METADATA_MS,
         )
         self._kafka.subscribe(topics=list(topics), listener=self)
         self._manager = self._kafka._manager
@@ -96,6 +101,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         self._joining: Any = None
         self._locating: Any = None
         self._stepped = self._answered = self._connected = time.monotonic()
+        self._manager.cluster.add_listener(self._again)
         self._manager.call_soon(self._run)
 
     # -- on any thread
@@ -132,6 +138,9 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
 
     def close(self) -> None:
         """Store how far it came, leave the group. Blocks for some seconds; for ever only on a stuck one."""
+        until = time.monotonic() + _STEP_S
+        while self._joining is not None and not self._joining.is_done and time.monotonic() < until:
+            time.sleep(_PAUSE_S)  # one that joins after it has left is missed by the others until its session ends
         self._kafka.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000))
 
     # -- on the I/O thread
@@ -183,8 +192,17 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
             if joined.failed():
                 raise joined.exception
         if self._coordinator.coordinator_unknown() or self._coordinator.need_rejoin():
-            self._joining = self._manager.call_soon(self._coordinator.ensure_active_group_async, None)
+            self._joining = self._manager.call_soon(self._join)
             self._joining.add_both(self._again)
+
+    async def _join(self) -> None:
+        """Knowing the topics: who leads a group without knowing them shares out nothing, and all join again."""
+        cluster = self._manager.cluster
+        if any(cluster.partitions_for_topic(topic) is None for topic in self._topics):
+            with contextlib.suppress(errors.KafkaError):
+                await self._manager.wait_for(cluster.request_update(), _AWAY_S * 1000)
+        while not self._closing and not await self._coordinator.ensure_active_group_async(_JOIN_MS):
+            pass
 
     def _find_positions(self) -> None:
         """From where each partition is read: the group's stored offset, else the earliest."""
@@ -279,7 +297,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         partitions = self._gone(revoked)
         dropped = self._forget(partitions)
         until = time.monotonic() + _HANDOVER_S
-        while self._progress.unfinished(partitions) > dropped and time.monotonic() < until:
+        while not self._closing and self._progress.unfinished(partitions) > dropped and time.monotonic() < until:
             await self._kafka._net.sleep(_PAUSE_S)
         if offsets := self._progress.moved(partitions):
             with contextlib.suppress(errors.KafkaError):  # they come again, to whoever has them then

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from kafka import errors
 
 from ims.adapters.kafka.connection import KafkaConnection
-from ims.adapters.kafka.member import HANG_S, Member
+from ims.adapters.kafka.member import HANG_S, SESSION_S, Member
 from ims.adapters.kafka.progress import Partition, Progress
 from ims.errors import Unavailable
 from ims.ports.log import Delivery
@@ -39,12 +39,20 @@ class KafkaSubscription:
     """The Subscription of one group on some topics. Nothing connects before the first use; of one event loop."""
 
     def __init__(
-        self, connection: KafkaConnection, group: str, topics: Sequence[str], *, client_id: str = "ims", hang_s: float = HANG_S
+        self,
+        connection: KafkaConnection,
+        group: str,
+        topics: Sequence[str],
+        *,
+        client_id: str = "ims",
+        session_s: float = SESSION_S,
+        hang_s: float = HANG_S,
     ) -> None:
         self._connection = connection
         self._group = group
         self._topics = tuple(topics)
         self._client_id = client_id
+        self._session_s = session_s
         self._hang_s = hang_s
         self._progress = Progress()
         self._lock = threading.Lock()  # of the buffer
@@ -81,7 +89,8 @@ class KafkaSubscription:
             self._news.clear()
             self._waits = True
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # not wait_for: on 3.11 it forgets a cancellation that comes together with the news
+                await self._news.wait()
         except TimeoutError:
             return
         finally:
@@ -154,7 +163,8 @@ class KafkaSubscription:
 
         future.add_both(lambda _: loop.is_closed() or loop.call_soon_threadsafe(tell))
         try:
-            return await asyncio.wait_for(done, _ANSWER_S)
+            async with asyncio.timeout(_ANSWER_S):
+                return await done
         except TimeoutError:
             raise Unavailable("Kafka does not answer") from None
         except _NOT_NOW:
@@ -178,6 +188,7 @@ class KafkaSubscription:
                     full=self._full,
                     forget=self._forget,
                     heard=lambda: self._heard,
+                    session_s=self._session_s,
                     hang_s=self._hang_s,
                 )
                 self._broken = False

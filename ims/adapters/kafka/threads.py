@@ -40,4 +40,5 @@ async def in_thread(name: str, call: Callable[[], T], timeout_s: float) -> T:
             return  # the loop is closed: nobody waits any more
 
     threading.Thread(target=run, name=name, daemon=True).start()
-    return await asyncio.wait_for(done, timeout_s)
+    async with asyncio.timeout(timeout_s):
+        return await done
