@@ -88,10 +88,11 @@ def _settle(done: list[_Pending]) -> None:
 class LaneFile:
     """One database file. Threads start at the first use, so a LaneFile may be made before a fork."""
 
-    def __init__(self, path: Path, create: Callable[[Connection], None], *, after_commit: Callable[[], None] | None = None) -> None:
+    def __init__(self, path: Path, create: Callable[[Connection], None], *, apart: bool = False) -> None:
+        """`apart`: no read runs on the loop, however few its rows are."""
         self.path = path
+        self._apart = apart
         self._create = create
-        self._after_commit = after_commit
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
@@ -174,8 +175,6 @@ class LaneFile:
                 for p in group:
                     p.value, p.error = None, Unavailable(f"{self.path.name} cannot be written")
             self._answer(group)
-            if self._after_commit is not None:
-                self._after_commit()
         if conn is not None:
             conn.close()
         if lock >= 0:
@@ -229,7 +228,7 @@ class LaneFile:
             self._readers = ThreadPoolExecutor(1, thread_name_prefix=f"read-{self.path.stem}")
         if self._closed:
             raise Unavailable(f"{self.path.name} is closed")
-        if not few:
+        if self._apart or not few:
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
         with self._said():
             if self._looker is None:

@@ -30,9 +30,10 @@ def create_lane(conn: Connection) -> None:
 class EmbeddedStore(LaneStore):
     """All lane files of one home, opened at first use. Several processes may each have one."""
 
-    def __init__(self, home: Path, envelopes: Envelopes, clock: Clock, bells: Bells) -> None:
+    def __init__(self, home: Path, envelopes: Envelopes, clock: Clock, bells: Bells, *, apart: bool = False) -> None:
+        """`apart`: no read runs on the loop, however few its rows are, since they may be old and on a slow disk."""
         self.bells = bells
-        self.files = {lane: LaneFile(home / f"{lane}.db", create_lane) for lane in Lane}
+        self.files = {lane: LaneFile(home / f"{lane}.db", create_lane, apart=apart) for lane in Lane}
         super().__init__(self.files, envelopes, clock)
 
     # --- Journal
