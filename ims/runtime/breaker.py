@@ -21,6 +21,7 @@ OPEN_AFTER = 5  # failures in a row; a guess that rides out single hiccups
 OPEN_MS = 5_000
 OPEN_MOST = 12  # times the first
 SHARE_S = 0.5
+_LONGEST_MS = OPEN_MS * OPEN_MOST  # what is announced for longer is not believed: it costs a try
 _NEWS_MOST = 100  # announced in one round
 
 
@@ -88,7 +89,7 @@ class Breakers:
         What this process found out itself stays: its own probe ends it. After the end of what it heard it probes too.
         """
         for name, until in others.items():
-            if until <= now or name in self._news:
+            if not now < until <= now + _LONGEST_MS or name in self._news:  # later: the clock was set back
                 continue
             state = self._states.setdefault(name, _State(failures=OPEN_AFTER - 1, opened=1, heard=True))
             if state.heard or state.until == 0:

@@ -92,3 +92,12 @@ async def test_an_end_that_has_passed_is_not_learned():
     board.open[PEER] = 50
     await round_of(board, other, now=100)
     assert other.closed_at(PEER, 100) == 0
+
+
+async def test_an_end_of_a_clock_that_was_set_back_is_not_believed():
+    """It stays in the store for an hour, and the provider must not be left alone so long."""
+    board, other = Board(), Breakers()
+    board.open[PEER] = 3_600_000 + OPEN_MS
+    for now in (0, 500, 1_000):
+        await round_of(board, other, now=now)
+        assert other.closed_at(PEER, now) == 0
