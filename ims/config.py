@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ims.errors import Misconfigured
 from ims.protocol.sealing import Keyring
+
+_SECRET: dict[str, JsonValue] = {"secret": True}
+_SERVERS = ("log", "records", "cache", "traces", "files")
+
+
+def secret(default: str, *, description: str) -> Any:
+    """A setting whose value may also lie in a file that IMS_<NAME>_FILE names, as mounted secrets do."""
+    return Field(default, description=description, json_schema_extra=_SECRET)
 
 
 class Settings(BaseSettings):
@@ -18,13 +26,26 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IMS_", extra="ignore")
 
-    home: Path = Field(Path(".ims"), description="Data folder of the embedded profile.")
+    profile: Literal["embedded", "production"] = Field("embedded", description="One machine and its files, or servers.")
+    home: Path = Field(Path(".ims"), description="Data folder of the embedded profile; in production, of `ims up` alone.")
+    log: str = Field("", description="Production: the event log, kafka://host:9092,host:9092 or kafka+ssl://...")
+    log_ca_file: Path | None = Field(None, description="Certificate authority of kafka+ssl; empty: the system's.")
+    log_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("", description="How Kafka is logged in to.")
+    log_username: str = Field("", description="Kafka's user.")
+    log_password: str = secret("", description="Kafka's password.")
+    log_deadline_s: float = Field(10, gt=0, le=60, description="Of one append to the log; then the outbox takes over.")
+    records: str = secret("", description="Production: the records, mysql://user:password@host:3306/ims (the prefix of our databases).")
+    records_connections: int = Field(4, ge=1, le=50, description="Of one process to each of the five databases, at most.")
+    cache: str = secret("", description="Production: leases, rates and breakers, redis://, redis+cluster://h:p,h:p; rediss for TLS.")
+    cache_ca_file: str = Field("", description="Certificate authority of rediss; empty: the system's.")
+    traces: str = secret("", description="Production: traces, mongodb://host:27017/ims.")
+    files: str = secret("", description="Production: large things, s3://bucket?endpoint=...&region=...")
     port: int = Field(8080, ge=0, le=65535, description="Port of the intake URL; 0 takes a free one.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics of what `ims up` runs, on loopback; 0: a free one.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     function: str = Field("", description="What `ims serve` serves where none is named; several, by comma, go by the path.")
     trusted_proxies: str = Field("", description="Networks, by comma, whose X-Forwarded-For `ims serve` believes; empty: none.")
-    keys: str = Field("", description="Keyring (JSON); empty: a 0600 file in the home, made at the first start.")
+    keys: str = secret("", description="Keyring (JSON); empty: a 0600 file in the home, made at the first start.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
     clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
 
@@ -41,18 +62,18 @@ class Settings(BaseSettings):
     simulator_reports_fast: Literal["webhook", "polling"] = Field("webhook", description="Delivery reports of auth and realtime.")
     simulator_reports_bulk: Literal["webhook", "polling"] = Field("polling", description="Delivery reports of mass and ad.")
     simulator_magic_scale: float = Field(1, gt=0, description="Scales the delays of its magic numbers.")
-    simulator_secret: str = Field("simulator", description="Signs its webhooks; the simulator's --secret-file holds another.")
+    simulator_secret: str = secret("simulator", description="Signs its webhooks; the simulator's --secret-file holds another.")
 
     bizgo_base_url: str = Field("https://mars.ibapi.kr", description="Bizgo OMNI.")
-    bizgo_api_key: str = Field("", description="Account of mass and ad.")
+    bizgo_api_key: str = secret("", description="Account of mass and ad.")
     bizgo_reports: Literal["polling", "webhook"] = Field("polling", description="How its delivery reports come.")
-    bizgo_webhook_secret: str = Field("", description="Verifies its webhooks.")
+    bizgo_webhook_secret: str = secret("", description="Verifies its webhooks.")
     bizgo_codes_file: Path | None = Field(None, description="JSON {family: {Bizgo report code: our code}}: the owner's table of codes.")
     bizgo_rate_per_s: float = Field(200, gt=0, description="Recipients a second of the account (Bizgo's limit).")
     bizgo_fast_base_url: str = Field("", description="Account of auth and realtime; empty: the first.")
-    bizgo_fast_api_key: str = Field("", description="Account of auth and realtime; empty: the first.")
+    bizgo_fast_api_key: str = secret("", description="Account of auth and realtime; empty: the first.")
     bizgo_fast_reports: Literal["", "polling", "webhook"] = Field("", description="Empty: as the first.")
-    bizgo_fast_webhook_secret: str = Field("", description="Empty: as the first.")
+    bizgo_fast_webhook_secret: str = secret("", description="Empty: as the first.")
     bizgo_fast_reserve_share: float = Field(0.3, ge=0, lt=1, description="Of one account's rate, kept for auth and realtime.")
 
     report_deadline_sms_s: float = Field(26 * 3600, gt=0, description="No delivery report by then: UNKNOWN (domain 5).")
@@ -69,7 +90,7 @@ class Settings(BaseSettings):
     poll_idle_s: float = Field(0.5, gt=0, description="Pause of the report poller when nothing waits.")
 
     log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
-    x_ims_key: str = Field("", description="Credential of `ims send --url`, where IMS was not started from this home.")
+    x_ims_key: str = secret("", description="Credential of `ims send --url`, where IMS was not started from this home.")
     history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")
 
     @model_validator(mode="after")
@@ -77,6 +98,16 @@ class Settings(BaseSettings):
         """Each limit holds the one before it, or work that was nearly done is done again and again."""
         if not self.provider_timeout_s < self.handler_limit_s < self.delivery_timeout_s:
             raise ValueError("IMS_PROVIDER_TIMEOUT_S < IMS_HANDLER_LIMIT_S < IMS_DELIVERY_TIMEOUT_S must hold")
+        return self
+
+    @model_validator(mode="after")
+    def _servers_of_the_profile(self) -> Self:
+        named = [name for name in _SERVERS if getattr(self, name)]
+        wanted = _SERVERS if self.profile == "production" else ()
+        if missing := [f"IMS_{name.upper()}" for name in wanted if name not in named]:
+            raise ValueError(f"IMS_PROFILE=production needs {', '.join(missing)}")
+        if self.profile == "embedded" and named:
+            raise ValueError(f"IMS_{named[0].upper()} goes with IMS_PROFILE=production")
         return self
 
     def keyring(self) -> Keyring:

@@ -81,7 +81,7 @@ def running(settings: Settings) -> dict[str, Any]:
 def existing_home() -> Settings:
     """Settings of a home that is there, for commands that only look: they must not make one."""
     settings = load_settings()
-    if not (settings.home / "registry.db").exists():
+    if settings.profile == "embedded" and not (settings.home / "registry.db").exists():
         fail(f"there is nothing in {settings.home.resolve()} (IMS_HOME): `make run` makes it")
     return settings
 
@@ -161,7 +161,7 @@ def work(
     lane: Annotated[list[str] | None, typer.Option(help="Only these lanes.")] = None,
     health_port: HealthPort = 0,
 ) -> None:
-    """Run some of the loops that run for ever: deadlines, held, callbacks, reports."""
+    """Run some of the loops that run for ever: deadlines, held, callbacks, reports, outbox."""
     from ims.lanes import Lane
     from ims.runtime.context import install
     from ims.serve import workers
@@ -237,20 +237,13 @@ def dispatch(
 def lag(as_json: Json = False) -> None:
     """Events waiting per stage and lane."""
     from ims import topics
-    from ims.adapters.embedded.log import EmbeddedSubscription
     from ims.lanes import Lane
-    from ims.wiring import build, close, store_of
+    from ims.wiring import build, close, reader_of
 
     async def run() -> list[dict[str, Any]]:
-        ctx = build(load_settings(), "lag", with_providers=False)
-        store = store_of(ctx)
-        out = []
-        for lane in Lane:
-            for stage in topics.STAGES:
-                if names := topics.consumed_by(stage, lane):
-                    out.append({"lane": lane.value, "stage": stage, "events": await EmbeddedSubscription(store, lane, stage, names).lag()})
+        ctx = build(existing_home(), "lag", with_providers=False)
+        found = await reader_of(ctx).lags(list(Lane), topics.STAGES)
         await close(ctx)
-        return out
+        return [{"lane": of.lane.value if of.lane else "all", "stage": of.stage, "events": events} for of, events in found]
 
-    rows = asyncio.run(run())
-    show(rows, as_json)
+    show(asyncio.run(run()), as_json)

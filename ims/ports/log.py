@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ims.lanes import Lane
 from ims.protocol.envelope import Record
+from ims.topics import SourceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +73,28 @@ class Subscription(Protocol):
 
     async def close(self) -> None:
         """Commit and leave the group, so that another member has the partitions at once."""
+        ...
+
+
+class Reader(Protocol):
+    """The log as one process that dispatches it has it."""
+
+    async def take(self, lanes: Collection[Lane], wait_s: float) -> None:
+        """Become a reader of these lanes. Where there can be one only, wait so long for another to go; then Misconfigured."""
+        ...
+
+    def subscribe(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, Subscription]]:
+        """A subscription for each source of these stages, of these lanes. Topics without a lane come with the mass lane."""
+        ...
+
+    async def lags(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, int]]:
+        """How many records each source's group has not finished, without becoming a member of it."""
+        ...
+
+    def upkeep(self, lanes: Collection[Lane]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+        """What a reader does for the log beside reading it: (every so many seconds, what)."""
+        ...
+
+    def release(self) -> None:
+        """Let another have the lanes; the subscriptions are closed."""
         ...

@@ -11,12 +11,14 @@ every log, and a replay finds the file if it is back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
 from ims.errors import Unavailable
+from ims.ports.clock import Clock
 from ims.ports.files import Files
+from ims.ports.log import Appender
 from ims.protocol.envelope import Record
 
 ATTRIBUTE = "imsfile"
@@ -32,6 +34,26 @@ async def put_aside(files: Files, record: Record, now_ms: int) -> Record:
     key = f"{_FOLDER}/{_day(now_ms)}/{blake2b(record.data, digest_size=20).hexdigest()}"
     await files.put(key, record.data)
     return Record(record.topic, {**record.attributes, ATTRIBUTE: key}, b"")
+
+
+class PuttingAside:
+    """An Appender over another (ims.ports.log): what is larger than `most_bytes` is put aside first."""
+
+    def __init__(self, log: Appender, files: Files, clock: Clock, most_bytes: int) -> None:
+        self._log = log
+        self._files = files
+        self._clock = clock
+        self._most_bytes = most_bytes
+
+    async def append(self, records: Sequence[Record]) -> None:
+        large = any(len(r.data) > self._most_bytes for r in records)
+        await self._log.append([await self._fitting(r) for r in records] if large else records)
+
+    async def _fitting(self, record: Record) -> Record:
+        return await put_aside(self._files, record, self._clock()) if len(record.data) > self._most_bytes else record
+
+    async def close(self) -> None:
+        await self._log.close()
 
 
 async def data_of(files: Files | None, attributes: Mapping[str, str], data: bytes) -> bytes:

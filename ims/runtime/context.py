@@ -9,6 +9,7 @@ from typing import Protocol
 from ims.lanes import TRAITS, Lane
 from ims.ports.clock import Clock
 from ims.ports.files import Files
+from ims.ports.log import Reader
 from ims.ports.providers import Provider
 from ims.ports.records import Acceptance, Due, Journal, Outbox, Retention
 from ims.ports.registry import Registry
@@ -64,6 +65,7 @@ class Context:
     caller: Caller | None = None
     files: Files | None = None  # where events lie that are too large for the log
     outbox: Outbox | None = None  # where the log is a system of its own
+    reader: Reader | None = None  # of the log, for processes that dispatch it
     breakers: Breakers = field(default_factory=Breakers)
     rates: Rates = field(default_factory=Rates)
     paces: dict[str, Pace] = field(default_factory=dict)  # of held events, by topic

@@ -23,7 +23,7 @@ _ALONE_S = 2.0  # idle pause of all copies together, when nobody can say whose t
 
 Step = Callable[[], Awaitable[int]]  # one page of work; how much there was
 
-NAMES = ("deadlines", "held", "callbacks", "reports")
+NAMES = ("deadlines", "held", "callbacks", "reports", "outbox")
 
 
 def steps(name: str, lanes: list[Lane], ctx: Context, idle_s: float) -> dict[str, tuple[Step, float]]:
@@ -40,6 +40,9 @@ def steps(name: str, lanes: list[Lane], ctx: Context, idle_s: float) -> dict[str
             polled = {f"{p.name}/{p.account}": p for p in ctx.polled if p.account in accounts}
             taker = Taker(ctx)
             return {f"reports/{key}": (_bound(poll_once, p, taker), idle_s) for key, p in polled.items()}
+        case "outbox":
+            outbox = ctx.outbox  # none where log and state are one
+            return {f"outbox/{lane}": (_bound(outbox.relay, lane), 0.5) for lane in lanes} if outbox else {}
         case _:
             raise ValueError(f"no worker is called {name!r}")
 

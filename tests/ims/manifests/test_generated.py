@@ -28,9 +28,6 @@ from .conftest import KNATIVE, Manifest, documents, named, objects_below
 
 AWAY_S = 3600
 SERVING, EVENTING = "serving.knative.dev", "sources.knative.dev"
-# Settings of the production profile, named in YAML before ims/config.py has them; once the profile is there none of this counts.
-_COMING = "PROFILE LOG LOG_SASL_MECHANISM LOG_USERNAME LOG_PASSWORD LOG_CA_FILE RECORDS CACHE TRACES FILES"
-COMING = set() if "profile" in Settings.model_fields else {f"IMS_{name}" for name in _COMING.split()}
 COMING_COMMANDS = {"migrate", "topics"}
 
 
@@ -75,13 +72,12 @@ def test_every_name_in_yaml_is_a_name_in_code() -> None:
         assert labels.get("ims/lane", "all") in {"all", *Lane}
         spec = found.get("spec", {})
         assert set(spec.get("topics", ())) | ({spec["topic"]} if "topic" in spec else set()) <= known
-    settings = {f"IMS_{name.upper()}" for name in Settings.model_fields} | COMING
+    settings = {f"IMS_{name.upper()}" for name in Settings.model_fields}
     for path in sorted(KNATIVE.rglob("*.yaml")):
         names = set(re.findall(r"\bIMS_[A-Z0-9_]+\b", path.read_text()))
         assert {name for name in names if name not in settings and name.removesuffix("_FILE") not in settings} == set(), path.name
 
 
-@pytest.mark.skipif(bool(COMING), reason="the production profile's settings are not here yet")
 def test_what_is_mounted_as_a_file_is_a_secret_setting() -> None:
     secret = {f"IMS_{name.upper()}" for name, field in Settings.model_fields.items() if (field.json_schema_extra or {}).get("secret")}  # type: ignore[union-attr]  # never a function here
     assert {name for names in FILES.values() for name in names} <= secret

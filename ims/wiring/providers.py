@@ -1,0 +1,81 @@
+"""Which provider serves which family and account, from settings."""
+
+from __future__ import annotations
+
+import json
+
+from ims.config import Settings
+from ims.errors import Misconfigured
+from ims.ports.providers import Provider
+from ims.telemetry import UNLISTED
+
+ACCOUNTS = ("fast", "bulk")
+
+
+def providers(settings: Settings) -> dict[tuple[str, str], Provider]:
+    """(family, account) -> provider; one instance per provider and account, so that its connections are shared."""
+    made: dict[tuple[str, str], Provider] = {}
+    out: dict[tuple[str, str], Provider] = {}
+    for family, chosen in (("mt", settings.providers_mt), ("kakao", settings.providers_kakao)):
+        for account in ACCOUNTS:
+            if (chosen, account) not in made:
+                made[chosen, account] = _bizgo(settings, account) if chosen == "bizgo" else _simulator(settings, account)
+            out[family, account] = made[chosen, account]
+    return out
+
+
+def _simulator(settings: Settings, account: str) -> Provider:
+    from ims.adapters.providers.simulator.adapter import Simulator
+
+    return Simulator(
+        settings.simulator_url or f"http://127.0.0.1:{settings.simulator_port}",
+        account,
+        keys=settings.simulator_keys,
+        secret=settings.simulator_secret,
+        timeout_s=settings.provider_timeout_s,
+        on_unlisted=_unlisted("simulator"),
+    )
+
+
+def _bizgo(settings: Settings, account: str) -> Provider:
+    from ims.adapters.providers.bizgo.adapter import Bizgo
+
+    own = account == "fast" and settings.bizgo_fast_api_key
+    # One account's rate is shared out: what the reserved lanes keep, mass can never borrow.
+    rate = settings.bizgo_rate_per_s
+    if not settings.bizgo_fast_api_key:
+        share = settings.bizgo_fast_reserve_share
+        rate *= share if account == "fast" else 1 - share
+    return Bizgo(
+        (settings.bizgo_fast_base_url if own else "") or settings.bizgo_base_url,
+        settings.bizgo_fast_api_key if own else settings.bizgo_api_key,
+        account,
+        reports=(settings.bizgo_fast_reports if account == "fast" else "") or settings.bizgo_reports,
+        webhook_secret=(settings.bizgo_fast_webhook_secret if own else "") or settings.bizgo_webhook_secret,
+        rate_per_s=rate,
+        timeout_s=settings.provider_timeout_s,
+        on_unlisted=_unlisted("bizgo"),
+        more_codes=_more_codes(settings),
+    )
+
+
+def reports_come(settings: Settings, provider: Provider) -> str:
+    """How an account's delivery reports come: "polling" or "webhook"."""
+    fast = provider.account == "fast"
+    if provider.name == "bizgo":
+        return (settings.bizgo_fast_reports if fast else "") or settings.bizgo_reports
+    return settings.simulator_reports_fast if fast else settings.simulator_reports_bulk
+
+
+def _more_codes(settings: Settings) -> dict[str, dict[str, str]]:
+    if settings.bizgo_codes_file is None:
+        return {}
+    try:
+        codes: dict[str, dict[str, str]] = json.loads(settings.bizgo_codes_file.read_text())
+    except (OSError, ValueError) as exc:
+        raise Misconfigured(f"IMS_BIZGO_CODES_FILE cannot be read: {type(exc).__name__}") from exc
+    return codes
+
+
+def _unlisted(provider: str):  # type: ignore[no-untyped-def]  # a one-line closure over a metric
+    return lambda _code: UNLISTED.labels(provider).inc()
