@@ -19,7 +19,7 @@ async def main(kind: str, where: str, prefix: str, rate: float, burst: int, seco
     if kind == "embedded":
         shared = EmbeddedShared(LaneFile(Path(where), metadata.create_all), system_clock())
     else:
-        shared = RedisShared(where, system_clock(), prefix=prefix)
+        shared = RedisShared(where, system_clock(), prefix=prefix, time_limit_s=20.0)
     got, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         got += sum(await asyncio.gather(*(shared.draw("account", 7, rate, burst) for _ in range(4))))
