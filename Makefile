@@ -49,7 +49,7 @@ image: ## the container image (IMAGE=name:tag); needs docker or podman (DOCKER=p
 	$(or $(DOCKER),docker) build -f infra/image/Dockerfile --build-arg UV_VERSION=$(UV_VERSION) -t $(or $(IMAGE),ims:dev) .
 
 test-system: $(VENV)/test.stamp ## kill -9, power loss, full disks, floods under load (minutes; IMS_SYSTEM_LONG=1: hours)
-	$(BIN)/pytest -m system tests/system tests/bench
+	$(BIN)/pytest -m system tests/system tests/bench tests/contracts
 
 services: $(VENV)/test.stamp ## start the servers of the production profile here (NAMES="kafka redis": some)
 	@$(BIN)/python -m infra up $(NAMES)

@@ -13,16 +13,17 @@ from collections.abc import Sequence
 
 from kafka.errors import KafkaError
 
-from ims.adapters.kafka.connection import KafkaConnection
-from ims.adapters.kafka.producer import Producer, told
+from ims.adapters.kafka.connection import MAX_RECORD_BYTES, KafkaConnection
+from ims.adapters.kafka.producer import Failure, Producer, in_time, limits_of, size_of, told, too_large
 from ims.adapters.kafka.threads import in_thread
-from ims.errors import ImsError, Misconfigured, Unavailable
+from ims.errors import ImsError, Misconfigured, TooLarge, Unavailable
 from ims.protocol.envelope import Record
 from ims.telemetry import LOG_APPEND_SECONDS, LOG_APPENDS, log
 
 REST_S = 1.0  # how long appends fail at once after one ran into its deadline, before one is let through to try
 FORGET_S = 5.0  # how long a topic that is not there is not asked for again
 _CLOSE_S = 10.0
+_FRAME_BYTES = 200  # of a batch of one record: 61 of the batch, some of the record, its key
 _BUILD_S = 15.0  # the library itself gives up sooner (`bootstrap_timeout_ms`)
 
 
@@ -89,6 +90,17 @@ class KafkaAppender:
         return True
 
     async def _append(self, records: Sequence[Record]) -> None:
+        for again in (True, False):
+            failures = await self._send(records)
+            if not failures:
+                return
+            await self._explain(failures)
+            if not (again and all(in_time(failure.error) for failure in failures)):
+                break
+        raise told(failures[0].error)
+
+    async def _send(self, records: Sequence[Record]) -> list[Failure]:
+        """One try. A producer that failed a record is used no more."""
         producer: Producer | None = None
         crowded = self._door.locked()
         try:
@@ -100,15 +112,39 @@ class KafkaAppender:
                         self._freed.clear()
                         await self._freed.wait()
                     call = producer.send(records, self._freed.set)
-                await call.done
+                failures = await call.done
         except TimeoutError:
             if crowded:
                 raise Unavailable("too many records are on their way to Kafka") from None
-            self._condemn(producer)
+            self._condemn(producer, rest=True)
             raise Unavailable("Kafka did not take records in time") from None
         except Unavailable:
-            self._condemn(producer)  # a batch that failed leaves the producer's sequence in doubt
+            self._condemn(producer, rest=True)
             raise
+        if failures:
+            self._condemn(producer, rest=not all(in_time(failure.error) for failure in failures))
+        return failures
+
+    async def _explain(self, failures: Sequence[Failure]) -> None:
+        """Raise what is definite about them.
+
+        After one record that a broker refuses for good the library fails every later one, and those of others on their way, with that same
+        error: it says little of the record at hand.
+        """
+        for failure in failures:
+            if isinstance(said := told(failure.error), Misconfigured) and failure.record.topic in str(said):
+                raise said
+        large = [failure.record for failure in failures if too_large(failure.error)]
+        if not large:
+            return
+        topics = {record.topic for record in large}
+        try:
+            limits = await in_thread("ims-kafka-topics", lambda: limits_of(self._connection, self._client_id, topics), self._deadline_s)
+        except TimeoutError:
+            raise Unavailable("Kafka does not answer") from None
+        for record in large:
+            if size_of(record) > limits.get(record.topic, MAX_RECORD_BYTES) - _FRAME_BYTES:
+                raise TooLarge(f"record {record.id} has {size_of(record)} bytes, topic {record.topic} takes {limits.get(record.topic)}")
 
     async def _ready(self) -> Producer:
         if self._producer is not None:
@@ -144,13 +180,14 @@ class KafkaAppender:
         self._producer = producer
         return producer
 
-    def _condemn(self, producer: Producer | None) -> None:
-        """It did not answer in time, or could not be made: appends rest, and none uses it again."""
+    def _condemn(self, producer: Producer | None, *, rest: bool) -> None:
+        """No append uses it again; `rest`: it did not answer in time, or could not be made, so appends fail for a while."""
         if producer is not self._producer:
             return  # others were waiting for it too
         self._producer = None
-        self._rests_until = asyncio.get_running_loop().time() + REST_S
-        log.warning("log_append_failed", rest_s=REST_S)
+        if rest:
+            self._rests_until = asyncio.get_running_loop().time() + REST_S
+        log.warning("log_append_failed", rests=rest)
         if producer is None:
             return
         task = asyncio.create_task(in_thread("ims-kafka-drop", producer.drop, _CLOSE_S))

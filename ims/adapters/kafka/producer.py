@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, errors
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from ims.adapters.kafka.connection import MAX_RECORD_BYTES, KafkaConnection
 from ims.adapters.kafka.messages import to_headers
@@ -23,7 +25,14 @@ _LOOK_S = 2.0  # how long the metadata of a new topic is waited for
 _BATCH_BYTES = 128 * 1024
 
 _REFUSED = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
-_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that is not in the log, in the library's word."""
+
+    record: Record
+    error: BaseException
 
 
 class Call:
@@ -34,8 +43,8 @@ class Call:
         self._lock = threading.Lock()
         self._count = self._left = count
         self._freed = freed
-        self._error: ImsError | None = None
-        self.done: asyncio.Future[None] = self._loop.create_future()
+        self._failures: list[Failure] = []
+        self.done: asyncio.Future[list[Failure]] = self._loop.create_future()
 
     def stored(self, _metadata: object) -> None:
         """One of its records is durable. On the library's thread."""
@@ -43,25 +52,21 @@ class Call:
 
     def failed(self, record: Record, error: BaseException) -> None:
         """One of its records is not. On the library's thread."""
-        self._answered(told(error, record))
+        self._answered(Failure(record, error))
 
-    def _answered(self, error: ImsError | None) -> None:
+    def _answered(self, failure: Failure | None) -> None:
         with self._lock:
             self._left -= 1
-            if error is not None and (self._error is None or isinstance(self._error, Unavailable)):
-                self._error = error  # a definite word counts for more than "not now"
+            if failure is not None:
+                self._failures.append(failure)
             last = self._left == 0
         if last and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         self._freed(self._count)
-        if self.done.done():
-            return
-        if self._error is not None:
-            self.done.set_exception(self._error)
-        else:
-            self.done.set_result(None)
+        if not self.done.done():
+            self.done.set_result(self._failures)
 
 
 class Producer:
@@ -97,23 +102,11 @@ class Producer:
             try:
                 self._kafka.partitions_for(topic)
             except errors.KafkaTimeoutError as exc:
-                if topic not in self._topics():
+                if topic not in _ask(self._connection, self._client_id, lambda admin: admin.list_topics()):
                     raise Misconfigured(f"Kafka has no topic {topic}, or this user may not see it: `ims topics apply`") from exc
                 raise Unavailable("Kafka does not say where a topic is") from exc
             except errors.KafkaError as exc:
                 raise told(exc) from exc
-
-    def _topics(self) -> set[str]:
-        try:
-            admin = KafkaAdminClient(**self._connection.client(self._client_id))
-        except errors.KafkaError as exc:
-            raise told(exc) from exc
-        try:
-            return set(admin.list_topics())
-        except errors.KafkaError as exc:
-            raise told(exc) from exc
-        finally:
-            admin.close()
 
     def send(self, records: Sequence[Record], freed: Callable[[], None]) -> Call:
         """Hand all of them to the library; of topics that are known only. TooLarge before any is handed over.
@@ -154,19 +147,49 @@ class Producer:
             return  # it says that something was still on its way
 
 
+def limits_of(connection: KafkaConnection, client_id: str, topics: Collection[str]) -> dict[str, int]:
+    """How many bytes each of them takes at once. Blocks."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    found = _ask(connection, client_id, lambda admin: admin.describe_configs(resources, config_filter="all"))
+    return {topic: int(configs["max.message.bytes"]["value"]) for topic, configs in found["topic"].items()}
+
+
+def _ask(connection: KafkaConnection, client_id: str, question: Callable[[KafkaAdminClient], Any]) -> Any:
+    try:
+        admin = KafkaAdminClient(**connection.client(client_id))
+        try:
+            return question(admin)
+        finally:
+            admin.close()
+    except errors.KafkaError as exc:
+        raise told(exc) from exc
+
+
+def size_of(record: Record) -> int:
+    """Bytes in the log, but for a frame of some dozen."""
+    return len(record.data) + sum(len(name) + len(value) for name, value in to_headers(record.attributes))
+
+
 def _message(record: Record) -> dict[str, Any]:
-    headers = to_headers(record.attributes)
-    size = len(record.data) + sum(len(name) + len(value) for name, value in headers)
+    size = size_of(record)
     if size > MAX_RECORD_BYTES:
         raise TooLarge(f"record {record.id} has {size} bytes, the log takes {MAX_RECORD_BYTES}")
     key = record.attributes.get("partitionkey")
-    return {"value": record.data, "key": key.encode() if key else None, "headers": headers}
+    return {"value": record.data, "key": key.encode() if key else None, "headers": to_headers(record.attributes)}
 
 
-def told(error: BaseException, record: Record | None = None) -> ImsError:
+def too_large(error: BaseException) -> bool:
+    """Whether a broker says so, of this record or of one that went before it (see KafkaAppender)."""
+    return isinstance(error, (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError))
+
+
+def in_time(error: BaseException) -> bool:
+    """Whether something was wrong with the producer or the records, not with the brokers' time."""
+    return not isinstance(error, errors.KafkaTimeoutError)
+
+
+def told(error: BaseException) -> ImsError:
     """What a caller does about an error of the library."""
     if isinstance(error, _REFUSED):
-        return Misconfigured(f"Kafka refuses: {type(error).__name__}" + (f" for topic {record.topic}" if record else ""))
-    if isinstance(error, _LARGE) and record is not None:
-        return TooLarge(f"record {record.id} has {len(record.data)} bytes of data, more than topic {record.topic} takes")
-    return Unavailable(f"Kafka does not take records: {type(error).__name__}")
+        return Misconfigured(f"Kafka refuses: {error}")
+    return Unavailable(f"Kafka does not answer: {type(error).__name__}")
