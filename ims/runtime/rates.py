@@ -1,8 +1,7 @@
 """The rate of a provider's account, handed out in the order in which it was asked for.
 
-Without an order everybody who waits draws a little: fifty events of 200 recipients at 200 a second had 80 each when
-they gave up after 20 s, and what they had drawn was gone. Now the first one gets all of it, and who would wait too
-long is told so before it draws anything.
+Without an order everybody who waits draws a little, few draw enough before they give up, and what the others had drawn is
+gone (docs/performance.md). So the first one gets all of it, and who would wait too long is told so before it draws anything.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from callbacks import CallbackServer
 from conftest import LONG
 from harness import Home, eventually
 
-SECONDS = 1_800 if LONG else 60
-WARM_S = 300 if LONG else 20
+SECONDS = 1_800 if LONG else 45
+WARM_S = 300 if LONG else 15
 FAST = {
     "provider_timeout_s": 2,
     "park_s": 0.5,

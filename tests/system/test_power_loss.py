@@ -29,7 +29,7 @@ from ims.runtime.release import release_due
 from ims.testing.house import Died, House
 from ims.testing.provider import ScriptedProvider
 
-WORLDS = 400 if LONG else 40
+WORLDS = 400 if LONG else 24
 KINDS = ((Lane.AUTH, Lane.AUTH), (Lane.REALTIME, Lane.REALTIME), (Lane.MASS, Lane.MASS), (Lane.AD, Lane.MASS))  # lane, kind of its key
 
 
@@ -249,10 +249,9 @@ async def test_an_acceptance_that_does_not_wait_for_the_disk_would_be_found(tmp_
         return await real(file, job)
 
     monkeypatch.setattr(LaneFile, "write", hasty)
-    found = 0
     for n in range(20):
         try:
             await through(tmp_path / f"{n}", "call", f"{n}", 500 + 40 * n)
         except AssertionError:
-            found += 1
-    assert found
+            return
+    pytest.fail("twenty worlds in which nobody waited for the disk, and nothing was missing in any")
