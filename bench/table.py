@@ -68,9 +68,10 @@ def _machines(documents: Sequence[dict[str, Any]]) -> list[str]:
         found.setdefault(f"{what}Python {v['python']}, SQLite {v['sqlite']}", []).append(m)
     lines = []
     for what, machines in found.items():
-        sync, loop, loops = ([m[name] for m in machines] for name in ("sync_4k_us", "python_loop_ns", "python_loop_all_cores_ns"))
+        sync, loop, loops = ([m[n] for m in machines if n in m] for n in ("sync_4k_us", "python_loop_ns", "python_loop_all_cores_ns"))
+        both = f" alone and {min(loops)} to {max(loops)} ns on all cores at once" if loops else ""
         lines.append(
             f"{what}; a synced write of 4 KiB took {min(sync):,} to {max(sync):,} us, "
-            f"a turn of a Python loop {min(loop)} to {max(loop)} ns alone and {min(loops)} to {max(loops)} ns on all cores at once."
+            f"a turn of a Python loop {min(loop)} to {max(loop)} ns{both}."
         )
     return lines

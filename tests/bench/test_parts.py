@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from bench.children import ROOT
 from bench.far_end import Books
 from bench.histogram import Histogram
 from bench.load import SLOTS, bulk_bodies, rows, single_bodies
 from bench.profiles import table as profile_table
 from bench.results import Figure, Outcome
+from bench.table import placed, table
 from bench.wire import Connection, request
 
 
@@ -118,3 +120,8 @@ def test_a_profile_counts_a_recursive_function_once() -> None:
     assert "40% of a core" in text
     assert re.search(r"40\.0%  outer \(a\.py\)", text)
     assert re.search(r"30\.0%  inner \(b\.py\)", text)
+
+
+def test_the_document_has_the_figures_of_the_results_files() -> None:
+    text = (ROOT / "docs/performance.md").read_text()
+    assert placed(text, table(ROOT / "bench/results")) == text, "python -m bench table --into docs/performance.md"
