@@ -1,6 +1,6 @@
 """The history row of a message and the counters of its day, written once for each result that is told (invariant 10).
 
-The rows of a birth are locked while they are read: two that settle members of it at once must not both move the counters
+Rows are locked while they are read: two that settle the same members at once must not both move the counters
 from what neither wrote. A row that is not there yet can not be locked; two that write it at once are told apart by the
 count of the insert, and the slower one runs again.
 """
@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from ims.adapters.sql.counters import count, seoul_day
 from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import history
-from ims.adapters.sql.statements import Statement, once, or_change, padded, places
+from ims.adapters.sql.statements import Statement, once, or_change, padded
 from ims.ports.records import HistoryRow
 
 HISTORY_COLUMNS = [c.name for c in history.columns]
@@ -28,17 +28,20 @@ _change = or_change(history, HISTORY_COLUMNS, lambda _, given: {name: given[name
 
 @cache
 def _stored(size: int) -> Statement:
-    names, values = places(size)
+    """Row by row, not by birth: reports of 200 messages of mass may be of as many births, and would lock 40,000 rows."""
+    names = [(f"birth_{n}", f"pos_{n}") for n in range(size)]
     c = history.c
-    of_births = select(c.birth, c.pos, c.number, c.report_type, c.result).where(c.birth.in_(values))
-    return Statement(of_births.order_by(c.birth, c.pos).with_for_update(), names)
+    wanted = or_(*(and_(c.birth == bindparam(birth), c.pos == bindparam(pos)) for birth, pos in names))
+    rows = select(c.birth, c.pos, c.number, c.report_type, c.result).where(wanted).order_by(c.birth, c.pos)
+    return Statement(rows.with_for_update(), [name for pair in names for name in pair])
 
 
 def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
     """Insert first results, overwrite by later ones, and move the day's counters by exactly what changed."""
     stored: dict[tuple[str, int], tuple[int, str, str]] = {}
-    for size, births in padded(sorted({r.birth for r in rows})):
-        stored |= {(birth, pos): told for birth, pos, *told in _stored(size).all(conn, *births)}
+    for size, wanted in padded(sorted({(r.birth, r.pos) for r in rows})):
+        found = _stored(size).all(conn, *(value for pair in wanted for value in pair))
+        stored |= {(birth, pos): (number, report_type, result) for birth, pos, number, report_type, result in found}
     fresh: list[HistoryRow] = []
     later: list[HistoryRow] = []
     moves: Counter[tuple[str, str, str, str]] = Counter()
