@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import fsck, home, messages, registry, scale
+from ims.cli import fsck, home, messages, migrate, registry, scale
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ home.add_to(app)
 messages.add_to(app)
 registry.add_to(app)
 fsck.add_to(app)
+migrate.add_to(app)
 scale.add_to(app)
 
 
