@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import fsck, home, messages, migrate, registry, scale
+from ims.cli import fsck, home, messages, migrate, registry, scale, topics
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ registry.add_to(app)
 fsck.add_to(app)
 migrate.add_to(app)
 scale.add_to(app)
+topics.add_to(app)
 
 
 def run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,12 +52,11 @@ def apply_topics(connection: KafkaConnection, *, local: bool = False) -> tuple[l
 
     def run(admin: KafkaAdminClient) -> tuple[list[Difference], list[Difference]]:
         wanted = layouts(_brokers(admin), local=local)
-        before = _check(admin, wanted)
-        if before:
-            _mend(admin, {layout.name: layout for layout in wanted}, before)
-        after = _check(admin, wanted) if before else []
+        layout_of = {layout.name: layout for layout in wanted}
+        after = before = _check(admin, wanted)
         until = time.monotonic() + _SPREADS_S
-        while any(difference.what != "copies" for difference in after) and time.monotonic() < until:
+        while (mendable := [d for d in after if d.what != "copies"]) and time.monotonic() < until:
+            _mend(admin, layout_of, mendable)
             time.sleep(_PAUSE_S)  # brokers learn of a change a moment after it is accepted
             after = _check(admin, wanted)
         return [difference for difference in before if difference not in after], after
@@ -126,9 +126,11 @@ def _mend(admin: KafkaAdminClient, wanted: Mapping[str, Layout], differences: Se
     missing = [wanted[difference.topic] for difference in differences if difference.what == "topic"]
     if missing:
         options = {t.name: {"num_partitions": t.partitions, "replication_factor": t.copies, "configs": t.configs()} for t in missing}
-        admin.create_topics(options, wait_for_metadata=True)
+        with contextlib.suppress(errors.TopicAlreadyExistsError):  # what we asked was a moment old
+            admin.create_topics(options, wait_for_metadata=True)
     if more := {d.topic: wanted[d.topic].partitions for d in differences if d.what == "partitions"}:
-        admin.create_partitions(more)
+        with contextlib.suppress(errors.InvalidPartitionsError):
+            admin.create_partitions(more)
     settings: dict[str, dict[str, str]] = {}
     for difference in differences:
         if difference.what in (configs := wanted[difference.topic].configs()):
