@@ -124,6 +124,8 @@ def _fill_small(conn: Connection, rng: random.Random, births: list[str]) -> None
             for i, b in enumerate(part)
         ]  # fmt: skip
         changes.apply(conn, Change(arrays=formed), NOW)
+    # Most of what was ever told is acknowledged; of the key that polls all but the newest.
+    conn.exec_driver_sql(f"UPDATE arrays SET done = 1, acked = count WHERE created_at < {NOW - DAY_MS}")
     parked = [held(f"held{n}", b) for n, b in zip(range(HELD), chosen * (HELD // len(chosen) + 1), strict=False)]
     letters = [DeadLetter(record(f"dead{n}", chosen[n % len(chosen)]), "send", "9999", "", NOW) for n in range(DEAD)]
     changes.apply(conn, Change(held=parked, dead=letters), NOW)

@@ -151,8 +151,8 @@ def _dead_row(d: DeadLetter) -> tuple[object, ...]:
 
 def _array_row(a: ResultArray) -> tuple[object, ...]:
     place = (a.id, a.service_key, a.endpoint, derived(a.endpoint, "endpoint"))
-    not_called, no_lease = (0, a.due_at, 0, 0), ("", 0, 0)
-    return (*place, a.count, a.created_at, a.body, a.key_id, *not_called, *no_lease)
+    not_called, no_lease, open_ = (0, a.due_at, 0, 0), ("", 0, 0), 0
+    return (*place, a.count, a.created_at, a.body, a.key_id, *not_called, *no_lease, open_)
 
 
 def _write_dispatches(conn: Connection, changed: Sequence[Dispatch]) -> None:

@@ -108,10 +108,12 @@ arrays = Table(
     Column("lease", identifier(26), nullable=False),  # of a polling customer
     Column("lease_until", number64(), nullable=False),
     Column("lease_upto", Integer, nullable=False),
+    Column("done", Integer, nullable=False),  # 1: wholly acknowledged, so that polling does not walk through all that ever was
     UniqueConstraint("id", name="arrays_id"),
     Index("arrays_due", "due_at"),
     Index("arrays_by_endpoint", "endpoint_key", "due_at"),
     Index("arrays_by_key", "service_key", "created_at"),
+    Index("arrays_open", "service_key", "done", "created_at"),
     Index("arrays_lease", "lease"),
     **ON_A_SERVER,
 )

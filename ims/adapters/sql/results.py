@@ -43,7 +43,7 @@ _due = Statement(
 _mark = update(arrays).where(arrays.c.id == bindparam("id_is"))
 _later: dict[str, Any] = {"calls": bindparam("calls"), "due_at": bindparam("due"), "claimed_until": literal_column("0")}
 _failed = Statement(_mark.values(_later), ["calls", "due", "id_is"])
-_acknowledged = Statement(_mark.values({**_later, "acked": arrays.c.count}), ["calls", "due", "id_is"])
+_acknowledged = Statement(_mark.values({**_later, "acked": arrays.c.count, "done": literal_column("1")}), ["calls", "due", "id_is"])
 
 
 def _stored(row: Any) -> StoredArray:
@@ -89,7 +89,7 @@ def lease(conn: Connection, service_key: str, batch_id: str, now: int, until: in
     """Hand out unacknowledged results of a service key, in order: (array, how many from its first unacknowledged on)."""
     query = (
         select(*_COLUMNS)
-        .where(arrays.c.service_key == service_key, arrays.c.acked < arrays.c.count, arrays.c.lease_until <= now)
+        .where(arrays.c.service_key == service_key, arrays.c.done == 0, arrays.c.acked < arrays.c.count, arrays.c.lease_until <= now)
         .order_by(arrays.c.created_at, arrays.c.seq)
         .limit(limit)  # every array holds at least one result
         .with_for_update(skip_locked=True)
@@ -116,8 +116,10 @@ def acknowledge(conn: Connection, service_key: str, batch_id: str) -> int:
     acked = case((arrays.c.acked > arrays.c.lease_upto, arrays.c.acked), else_=arrays.c.lease_upto)
     mine = (arrays.c.service_key == service_key) & (arrays.c.lease == batch_id)
     # In this order: a server reads what it has just set.
+    whole = acked >= arrays.c.count
     values = [
-        (arrays.c.due_at, case((acked >= arrays.c.count, literal_column("0")), else_=arrays.c.due_at)),
+        (arrays.c.due_at, case((whole, literal_column("0")), else_=arrays.c.due_at)),
+        (arrays.c.done, case((whole, literal_column("1")), else_=arrays.c.done)),
         (arrays.c.acked, acked),
         (arrays.c.lease, ""),
         (arrays.c.lease_until, 0),
@@ -129,5 +131,5 @@ def replay(conn: Connection, service_key: str, from_ms: int, to_ms: int, now: in
     """Make arrays formed in a period due and unacknowledged again; the number of results."""
     period = (arrays.c.service_key == service_key) & (arrays.c.created_at >= from_ms) & (arrays.c.created_at < to_ms)
     queued = conn.execute(select(func.coalesce(func.sum(arrays.c.count), 0)).where(period)).scalar_one()
-    conn.execute(update(arrays).where(period).values(acked=0, calls=0, due_at=now, claimed_until=0, lease="", lease_until=0))
+    conn.execute(update(arrays).where(period).values(acked=0, done=0, calls=0, due_at=now, claimed_until=0, lease="", lease_until=0))
     return int(queued)
