@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     log_password: str = secret("", description="Kafka's password.")
     log_deadline_s: float = Field(10, gt=0, le=60, description="Of one append to the log; then the outbox takes over.")
     records: str = secret("", description="Production: the records, mysql://user:password@host:3306/ims (the prefix of our databases).")
-    records_connections: int = Field(4, ge=1, le=50, description="Of one process to each of the five databases, at most.")
+    records_connections: int = Field(8, ge=1, le=50, description="Of one process to each of the five databases, at most.")
     cache: str = secret("", description="Production: leases, rates and breakers, redis://, redis+cluster://h:p,h:p; rediss for TLS.")
     cache_ca_file: str = Field("", description="Certificate authority of rediss; empty: the system's.")
     traces: str = secret("", description="Production: traces, mongodb://host:27017/ims.")

@@ -45,6 +45,11 @@ def up(port: Annotated[int | None, typer.Option(help="Port of the intake URL; 0:
         fail(f"{exc}" + (f": {facts['intake']} (pid {facts['pid']})" if facts else ""))
     started = time.monotonic()
 
+    if settings.profile == "production":
+        from ims.wiring.production import prepare
+
+        prepare(settings)
+
     async def run() -> None:
         customers = await _customers(settings)
         await Up(settings).run(lambda facts: announce(facts, time.monotonic() - started), customers)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import fsck, home, messages, migrate, registry, scale, topics
+from ims.cli import doctor, fsck, home, messages, migrate, registry, scale, topics
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ messages.add_to(app)
 registry.add_to(app)
 fsck.add_to(app)
 migrate.add_to(app)
+doctor.add_to(app)
 scale.add_to(app)
 topics.add_to(app)
 

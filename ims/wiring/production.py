@@ -5,17 +5,21 @@ from __future__ import annotations
 from ims.adapters.kafka.appender import KafkaAppender
 from ims.adapters.kafka.connection import MAX_RECORD_BYTES, KafkaConnection, connect_to
 from ims.adapters.kafka.reader import KafkaReader
+from ims.adapters.kafka.topics import apply_topics
 from ims.adapters.mongo.traces import MongoTraces
 from ims.adapters.redis.shared import RedisShared
 from ims.adapters.s3.files import S3Files
 from ims.adapters.sql.address import REGISTRY, ServerAddress
+from ims.adapters.sql.migrate import migrate_server
 from ims.adapters.sql.server import ServerDatabase, ServerLimits
 from ims.adapters.sql.split_store import SplitStore
 from ims.config import Settings
 from ims.lanes import Lane
-from ims.ports.clock import Clock
+from ims.ports.clock import Clock, system_clock
 from ims.protocol.envelope import Envelopes
+from ims.protocol.ids import day_of
 from ims.runtime.claim_check import PuttingAside
+from ims.telemetry import log
 from ims.wiring.stores import Stores
 
 
@@ -70,3 +74,11 @@ def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) ->
         aging=(),
         close=close,
     )
+
+
+def prepare(settings: Settings) -> None:
+    """Tables and topics for one machine, as `ims up` needs them. Harmless when repeated; blocking."""
+    migrate_server(ServerAddress.parse(settings.records), day_of(system_clock(settings.clock_offset_s)()))
+    _, left = apply_topics(kafka(settings), local=True)
+    for difference in left:
+        log.warning("topic_differs", topic=difference.topic, what=difference.what, found=difference.found, wanted=difference.wanted)

@@ -118,7 +118,7 @@ def test_everything_dies_twice(deaths: dict[str, BaseException | None], mode: st
         raise exc
 
 
-def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> None:
+def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str, **servers: str) -> None:
     rng = seed_of(f"everything-{mode}")
     moments = [rng.uniform(0.1, 1.6), rng.uniform(0.0, 2.5)]
     settings = FAST | {
@@ -128,10 +128,11 @@ def everything_dies_twice(path: Path, callbacks: CallbackServer, mode: str) -> N
         # without keys nobody can tell what became of a call that died: its members end at this deadline
         "report_deadline_sms_s": 20 if mode == "none" else 120,
         "delivery_delay_s": 0.1,
+        **servers,
     }
     with Home(path, **settings) as home:
         callbacks.secrets |= {c.callback_secret for c in home.customers}
-        url = f"/kill9/{mode}"
+        url = f"/kill9/{path.name}"
         client = Client(home, callbacks.url(url))
         died: list[float] = []
 

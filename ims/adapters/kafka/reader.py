@@ -53,7 +53,8 @@ class KafkaReader:
             raise Unavailable("Kafka does not answer") from exc
         try:
             names = {topic for source in sources for topic in source.topics}
-            partitions = [TopicPartition(t["topic"], p["partition"]) for t in admin.describe_topics(list(names)) for p in t["partitions"]]
+            there = admin.describe_topics(list(names))
+            partitions = [TopicPartition(topic["name"], p["partition_index"]) for topic in there for p in topic["partitions"]]
             ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
             begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
             stored = admin.list_group_offsets({source.group: None for source in sources})

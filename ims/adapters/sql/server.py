@@ -45,7 +45,7 @@ class ServerLimits:
 
     connections: int = 4  # of one process to one database, opened when needed; the sum over processes is what the server must allow
     connect_s: float = 3
-    free_connection_s: float = 5  # how long a job waits for one of them
+    free_connection_s: float = 20  # how long a job waits for one of them: a full window of events queues here, below its time limit
     statement_s: float = 20  # the server ends it (MySQL: SELECT only)
     lock_wait_s: int = 5  # whole seconds; then the transaction is undone and tried again
     job_s: float = 30  # a whole job with its transaction; the last resort where the network swallows answers
