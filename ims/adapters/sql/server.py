@@ -21,10 +21,11 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from asyncmy.cursors import Cursor
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from ims.adapters.sql.address import ServerAddress
 from ims.adapters.sql.database import Raced
@@ -148,12 +149,8 @@ class ServerDatabase:
     async def _once(self, job: Callable[[Connection], T], *, transaction: bool) -> T:
         work = _Work(job, transaction)
         try:
-            async with asyncio.timeout(self._limits.job_s), self._engine().connect() as conn:
-                try:
-                    return await conn.run_sync(work.run)
-                except BaseException as exc:
-                    await self._undo(conn, exc, begun=work.begun)
-                    raise
+            async with asyncio.timeout(self._limits.job_s):
+                return await greenlet_spawn(work.run_on, self._engine().sync_engine)
         except DBAPIError as exc:
             raise self._understood(exc, work) from None
         except Raced:
@@ -161,19 +158,6 @@ class ServerDatabase:
         except (NoConnectionFree, TimeoutError, OSError) as exc:
             log.warning("records_away", database=self.name, error=type(exc).__name__, committing=work.committing)
             raise Unavailable(f"{self.name}: {type(exc).__name__}{_outcome(work)}") from None
-
-    async def _undo(self, conn: AsyncConnection, exc: BaseException, *, begun: bool) -> None:
-        """Leave no transaction open behind, whatever broke off: a connection that can not say so is thrown away."""
-        if conn.invalidated or (isinstance(exc, Exception) and not begun):
-            return
-        if isinstance(exc, Exception):
-            try:
-                async with asyncio.timeout(self._limits.connect_s):
-                    await conn.exec_driver_sql("ROLLBACK")
-                    return
-            except (DBAPIError, TimeoutError, OSError):
-                pass
-        await conn.invalidate()
 
     def _understood(self, exc: DBAPIError, work: _Work[Any]) -> Exception:
         means, code = meaning(exc), number(exc)
@@ -196,8 +180,28 @@ class _Work(Generic[T]):
         self._transaction = transaction
         self.begun = self.committing = False
 
-    def run(self, conn: Connection) -> T:
-        """All of it on one connection."""
+    def run_on(self, engine: Engine) -> T:
+        """All of it on one connection of the pool, in one greenlet: AsyncConnection would hop for each part, 0.1 ms of CPU."""
+        with engine.connect() as conn:
+            try:
+                return self._run(conn)
+            except BaseException as exc:
+                self._undo(conn, exc)
+                raise
+
+    def _undo(self, conn: Connection, exc: BaseException) -> None:
+        """Leave no transaction open behind, whatever broke off: a connection that can not say so is thrown away."""
+        if conn.invalidated or (isinstance(exc, Exception) and not self.begun):
+            return
+        if isinstance(exc, Exception):  # else the job was cut off, perhaps in the middle of an answer
+            try:
+                conn.exec_driver_sql("ROLLBACK").close()
+                return
+            except (DBAPIError, OSError):
+                pass
+        conn.invalidate()
+
+    def _run(self, conn: Connection) -> T:
         if not self._transaction:
             return self._job(conn)
         self.begun = True
