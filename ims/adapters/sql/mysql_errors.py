@@ -22,6 +22,7 @@ class Meaning(Enum):
 _AGAIN = {
     1205,  # lock wait over its limit: the statement alone is undone, so we undo the rest
     1213,  # deadlock: everything is undone
+    3101,  # MySQL group replication: another member was first, everything is undone
     1020,  # MariaDB: the row was changed since it was read
     1412,  # a partition was made or dropped meanwhile
     1146,  # a slice was dropped between its listing and its reading
