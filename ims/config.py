@@ -118,10 +118,26 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment. Misconfigured names every wrong one."""
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # names and types are checked by the model itself
+        return Settings(**_from_files(), **overrides)  # type: ignore[arg-type]  # names and types are checked by the model itself
     except ValidationError as exc:
         wrong = "; ".join(f"IMS_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in exc.errors())
-        raise Misconfigured(wrong) from exc
+        raise Misconfigured(wrong) from None  # the library's own text holds the values
+
+
+def _from_files() -> dict[str, str]:
+    """Secrets that lie in files. One that is given both ways is refused: who knows which was meant."""
+    found = {}
+    for name, field in Settings.model_fields.items():
+        path = os.environ.get(f"IMS_{name.upper()}_FILE")
+        if path is None or field.json_schema_extra != _SECRET:
+            continue
+        if f"IMS_{name.upper()}" in os.environ:
+            raise Misconfigured(f"IMS_{name.upper()} and IMS_{name.upper()}_FILE: one of the two")
+        try:
+            found[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise Misconfigured(f"IMS_{name.upper()}_FILE cannot be read: {type(exc).__name__}") from exc
+    return found
 
 
 def _home_keyring(home: Path) -> Keyring:

@@ -168,6 +168,7 @@ def work(
 ) -> None:
     """Run some of the loops that run for ever: deadlines, held, callbacks, reports, outbox."""
     from ims.lanes import Lane
+    from ims.runtime.breaker import share
     from ims.runtime.context import install
     from ims.serve import workers
     from ims.serve.health import health
@@ -188,6 +189,7 @@ def work(
             asyncio.get_running_loop().add_signal_handler(sig, stop.set)
         steps = {lease: step for each in name for lease, step in workers.steps(each, lanes, ctx, settings.poll_idle_s).items()}
         tasks = [asyncio.create_task(workers.loop(lease, step, idle_s, ctx)) for lease, (step, idle_s) in steps.items()]
+        tasks.append(asyncio.create_task(share(ctx.breakers, ctx.shared, ctx.clock)))
         async with health(settings.host, health_port):
             await stop.wait()
         for task in tasks:

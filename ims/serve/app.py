@@ -16,6 +16,7 @@ from functions_framework.aio import create_asgi_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ims.config import Settings
+from ims.runtime.breaker import share
 from ims.runtime.context import Context, install
 from ims.runtime.tracing import Tracer
 from ims.serve.admission import Admission, kinds
@@ -53,7 +54,7 @@ class FunctionApp:
         self._ctx = ctx
         self._own = ctx is None
         self._apps: dict[str, ASGIApp] = self._load() if ctx else {}
-        self._tracing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def _load(self) -> dict[str, ASGIApp]:
         return {name: framework_app(name) for name in self._names}
@@ -101,15 +102,17 @@ class FunctionApp:
                     install(self._ctx)
                     tracer = Tracer(self._ctx)
                     self._ctx.trace = tracer.note
-                    self._tracing = asyncio.create_task(tracer.run())
+                    sharing = share(self._ctx.breakers, self._ctx.shared, self._ctx.clock)
+                    self._tasks = [asyncio.create_task(tracer.run()), asyncio.create_task(sharing)]
                     self._apps = self._load()
                     if "intake" in self._apps:  # what is too much is refused in our own words, where queue-proxy would say its own
                         self._apps["intake"] = Admission(self._apps["intake"], kinds(self._ctx))
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._own and self._ctx:
-                    if self._tracing and tracer:
-                        self._tracing.cancel()
+                    for task in self._tasks:
+                        task.cancel()
+                    if tracer:
                         await tracer.flush()
                     await close(self._ctx)
                 await send({"type": "lifespan.shutdown.complete"})

@@ -21,6 +21,7 @@ LONG = {
     "tests/ims/adapters/test_registry.py": "one suite over one adapter",
 }
 ENVIRONMENT = {
+    "ims/config.py": "secrets that lie in files: IMS_<NAME>_FILE",
     "ims/serve/up.py": "hands the environment on to its children, with what they need of it",
     "ims/serve/host.py": "reads what ims up gave it: IMS_CHILD, IMS_INTERNAL_TOKEN, IMS_INTAKE_BULK_URL",
     "ims/serve/metrics.py": "PROMETHEUS_MULTIPROC_DIR is the library's own variable",

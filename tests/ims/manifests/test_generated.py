@@ -28,7 +28,6 @@ from .conftest import KNATIVE, Manifest, documents, named, objects_below
 
 AWAY_S = 3600
 SERVING, EVENTING = "serving.knative.dev", "sources.knative.dev"
-COMING_COMMANDS = {"migrate", "topics"}
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +167,7 @@ def test_the_guide_s_numbers_of_retries_are_those_of_the_file(scaling: Autoscali
 def test_every_command_of_a_job_or_a_loop_is_one_of_ims(objects: list[Manifest]) -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # click's group
     said = {pod["containers"][0]["command"][1] for _, pod in pods(objects) if "command" in pod["containers"][0]}
-    assert said <= known | COMING_COMMANDS
+    assert said <= known
 
 
 def test_the_clock_s_jobs_run_on_korean_time(objects: list[Manifest]) -> None:
