@@ -29,8 +29,9 @@ from ims.ports.log import Delivery
 FETCH_WAIT_S = 5.0  # an idle fetch waits as long at the broker
 SESSION_S = 10.0  # as the real dispatcher: who dies is missed after this
 HANG_S = 60.0  # an event loop that has not been heard of for so long leaves the group to others
-_AWAY_S = 3.0
-_STEP_S = 1.0
+_AWAY_S = 5.0  # longer than a step
+_STEP_S = 3.5
+_AFTER_HEARTBEAT_S = 0.1  # its answer says that the group is being shared out anew
 _PAUSE_S = 0.01
 _EVERYTHING = 1_000_000
 _FETCH_BYTES = 2 * 1024 * 1024
@@ -138,7 +139,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
 
     def close(self) -> None:
         """Store how far it came, leave the group. Blocks for some seconds; for ever only on a stuck one."""
-        until = time.monotonic() + _STEP_S
+        until = time.monotonic() + 2 * _JOIN_MS / 1000
         while self._joining is not None and not self._joining.is_done and time.monotonic() < until:
             time.sleep(_PAUSE_S)  # one that joins after it has left is missed by the others until its session ends
         self._kafka.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000))
@@ -175,7 +176,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         if not got and began - self._stepped < _PAUSE_S:
             await self._kafka._net.sleep(_PAUSE_S)  # a broker that answers at once with an error does not make us spin
         self._stepped = began
-        await self._wakeup(_STEP_S)
+        await self._wakeup(min(_STEP_S, self._coordinator.time_to_next_heartbeat() + _AFTER_HEARTBEAT_S))
 
     def _fetched(self, _response: object) -> None:
         self._answered = time.monotonic()

@@ -22,7 +22,7 @@ from ims.protocol.envelope import Record
 
 DELIVERY_TIMEOUT_S = 120  # never reached: the deadline of an append is shorter, and ends the producer (see KafkaAppender)
 _LOOK_S = 2.0  # how long the metadata of a new topic is waited for
-_BATCH_BYTES = 128 * 1024
+_BATCH_BYTES = 512 * 1024  # twelve full events; with 128 KiB they cost twice the CPU and half the rate (docs/decisions/0006)
 
 _REFUSED = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
 
