@@ -12,7 +12,7 @@ SERVICES := $(or $(IMS_SERVICES_HOME),.services)
 READY := $(if $(wildcard $(VENV)/test.stamp),$(VENV)/test.stamp,$(VENV)/run.stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help services services-down services-status run test test-fast test-e2e test-system lint docs studies manifests image lock bench clean
+.PHONY: help services services-down services-status run test test-fast test-e2e test-services test-system lint docs studies manifests image lock bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,13 +23,16 @@ run: $(READY) ## start IMS on this machine and stay in the foreground (Ctrl-C st
 	  while IFS= read -r setting; do printenv "$${setting%%=*}" >/dev/null || export "$$setting"; done <"$(SERVICES)/env"; \
 	fi; exec $(BIN)/ims up
 
-test: lint test-fast test-e2e ## everything that is checked, in under eight minutes on two cores
+test: lint test-fast test-e2e ## what every change must pass; with test-services and test-system, all of CI
 
-test-fast: $(VENV)/test.stamp ## all tests but the end-to-end ones
-	$(BIN)/pytest -n $(WORKERS) -m "not e2e and not system"
+test-fast: $(VENV)/test.stamp ## all tests that start nothing
+	$(BIN)/pytest -n $(WORKERS) -m "not e2e and not system and not services"
 
 test-e2e: $(VENV)/test.stamp ## tests that start IMS as a user does
-	$(BIN)/pytest -m "e2e and not system"
+	$(BIN)/pytest -m "e2e and not system and not services"
+
+test-services: $(VENV)/test.stamp ## on real servers: the contract suites, the production profile end to end (starts what it can)
+	$(BIN)/pytest -n $(WORKERS) -m "services and not system"
 
 lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .
