@@ -65,7 +65,7 @@ def test_both_readmes_show_the_same_commands() -> None:
 def test_ci_runs_the_readme_s_test_command() -> None:
     run = ROOT / ".ci/run"
     assert run.stat().st_mode & 0o111
-    assert run.read_text().rstrip().endswith("make test\nmake test-system")
+    assert run.read_text().rstrip().endswith("make test\nmake test-services")
     assert "```sh\nmake test\n```" in (ROOT / "README.md").read_text()
 
 
