@@ -23,7 +23,7 @@ run: $(READY) ## start IMS on this machine and stay in the foreground (Ctrl-C st
 	  while IFS= read -r setting; do printenv "$${setting%%=*}" >/dev/null || export "$$setting"; done <"$(SERVICES)/env"; \
 	fi; exec $(BIN)/ims up
 
-test: lint test-fast test-e2e ## what every change must pass; with test-services and test-system, all of CI
+test: lint test-fast test-e2e ## what every change must pass; CI runs it and test-services
 
 test-fast: $(VENV)/test.stamp ## all tests that start nothing
 	$(BIN)/pytest -n $(WORKERS) -m "not e2e and not system and not services"

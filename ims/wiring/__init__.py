@@ -107,7 +107,7 @@ def _stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) -
         return production.stores(settings, name, envelopes, clock)
     from ims.wiring import embedded
 
-    return embedded.stores(settings, envelopes, clock)
+    return embedded.stores(settings, name, envelopes, clock)
 
 
 @asynccontextmanager

@@ -24,10 +24,11 @@ def registry_file(home: Path) -> LaneFile:
     return LaneFile(home / "registry.db", create_registry)
 
 
-def stores(settings: Settings, envelopes: Envelopes, clock: Clock) -> Stores:
+def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) -> Stores:
     """Opened at first use; several processes may share a home."""
     home = settings.home
-    store = EmbeddedStore(home, envelopes, clock, Bells(home))
+    # who takes one-time codes in is also asked about messages of last month: its loop waits for no disk
+    store = EmbeddedStore(home, envelopes, clock, Bells(home), apart=name == "edge" or "intake" in name)
     registry = registry_file(home)
     shared = LaneFile(home / "shared.db", shared_metadata.create_all)
 
