@@ -32,6 +32,7 @@ START_S = 30.0
 STOP_S = 30.0
 _RESTART_S = 0.5
 _METRICS = "ims-metrics-"
+_PORTS_FROM, _PORTS, _PORT_TRIES = 20_000, 12_000, 100  # Linux gives outgoing connections 32768 and up
 _LEASE_S = 30.0  # of a batch of reports that the simulator handed out
 
 
@@ -52,10 +53,19 @@ class Child:
 
 
 def free_port() -> int:
-    """A port that nobody uses at this moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port that nobody uses at this moment, below those from which outgoing connections take theirs.
+
+    From among those (bind to 0) it was at times taken between this moment and the one at which a process of ours bound it.
+    """
+    for _ in range(_PORT_TRIES):
+        port = _PORTS_FROM + secrets.randbelow(_PORTS)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ImsError(f"no free port found between {_PORTS_FROM} and {_PORTS_FROM + _PORTS}")
 
 
 def take_home(home: Path) -> IO[str]:
