@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple
 
 from ims.lanes import Lane
@@ -29,6 +30,25 @@ _NO_TOPIC = {(SendType.AT, Lane.AD)}
 _NO_RECV = {(Channel.AT, Lane.AD)}
 
 STAGES = ("route", "send_mt", "send_kakao", "report", "callback", "store", "analyze", "deadletter")
+
+
+class Leg(StrEnum):
+    """Half of a lane's way. On one machine a process that reads a lane has one of them, or both; no topic is read in two."""
+
+    OUT = "out"  # to the provider: route and send_*
+    BACK = "back"  # to the customer: everything else
+
+
+OUTWARD = tuple(s for s in STAGES if s == "route" or s.startswith("send_"))
+BACKWARD = tuple(s for s in STAGES if s not in OUTWARD)
+
+
+def legs(stages: Iterable[str]) -> list[Leg]:
+    """The legs that these stages are of."""
+    of = {Leg.OUT if stage in OUTWARD else Leg.BACK for stage in stages}
+    return [leg for leg in Leg if leg in of]
+
+
 ANALYZE = "ANALYZE-LOG"
 AUDIT = "LOG-AUDIT"
 
@@ -117,6 +137,16 @@ def sources() -> Iterator[SourceOf]:
             shared |= dict.fromkeys(t for t in names if _laneless(t))
         if shared:
             yield SourceOf(stage, None, tuple(shared))
+
+
+@cache
+def _read_outward() -> frozenset[str]:
+    return frozenset(t for stage in OUTWARD for lane in Lane for t in consumed_by(stage, lane))
+
+
+def leg_of(topic: str) -> Leg:
+    """Which leg reads a topic."""
+    return Leg.OUT if topic in _read_outward() else Leg.BACK
 
 
 def all_topics(lane: Lane) -> list[str]:

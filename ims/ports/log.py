@@ -79,8 +79,11 @@ class Subscription(Protocol):
 class Reader(Protocol):
     """The log as one process that dispatches it has it."""
 
-    async def take(self, lanes: Collection[Lane], wait_s: float) -> None:
-        """Become a reader of these lanes. Where there can be one only, wait so long for another to go; then Misconfigured."""
+    async def take(self, lanes: Collection[Lane], stages: Collection[str], wait_s: float) -> None:
+        """Become a reader of these stages' legs of the lanes.
+
+        Where there can be one only, wait so long for another to go; then Misconfigured.
+        """
         ...
 
     def subscribe(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, Subscription]]:
@@ -91,8 +94,8 @@ class Reader(Protocol):
         """How many records each source's group has not finished, without becoming a member of it."""
         ...
 
-    def upkeep(self, lanes: Collection[Lane]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
-        """What a reader does for the log beside reading it: (every so many seconds, what)."""
+    def upkeep(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+        """What a reader of these stages does for the log beside reading it: (every so many seconds, what)."""
         ...
 
     def release(self) -> None:

@@ -60,6 +60,7 @@ class Abilities:
     can_ask: bool  # whether `ask` works
     rate_per_s: float  # recipients a second for the whole account; 0: no limit known
     one_text: bool = False  # all members of a call must have the same unrendered text
+    polls: int = 1  # batches of reports that it hands out before the first is acknowledged
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A process of `ims up`: some functions, the dispatcher of some lanes, their workers, on one event loop.
 
-PLAN is the process model: after intake, auth and realtime share no process, no file and no lock with mass and ad.
+PLAN is the process model: after intake, auth and realtime share no process, no file and no lock with mass and ad. These
+have two processes, since one core is not enough for a campaign: the way to the provider, and the way back to the customer.
 """
 
 from __future__ import annotations
@@ -43,14 +44,19 @@ class Plan:
 
     http: str = ""  # the function that it serves over HTTP
     lanes: tuple[Lane, ...] = ()  # whose stages, workers and upkeep it runs
+    stages: tuple[str, ...] = topics.STAGES  # which of them
+    workers: tuple[str, ...] = workers.NAMES
     nice: int = 0  # what can wait leaves the processors to what cannot: a one-time code is not behind a campaign
 
+
+_SLOW = (Lane.MASS, Lane.AD)
 
 PLAN: dict[str, Plan] = {
     "edge": Plan(http="intake"),
     "intake-bulk": Plan(http="intake", nice=5),
     "fast": Plan(http="receipt", lanes=(Lane.AUTH, Lane.REALTIME)),
-    "slow": Plan(lanes=(Lane.MASS, Lane.AD), nice=10),
+    "slow-out": Plan(lanes=_SLOW, stages=topics.OUTWARD, workers=("held", "outbox"), nice=10),
+    "slow-back": Plan(lanes=_SLOW, stages=topics.BACKWARD, workers=("deadlines", "callbacks", "reports"), nice=10),
 }
 
 
@@ -106,12 +112,12 @@ class Host:
         await close(self.ctx)
 
     async def _lanes(self) -> Lanes:
-        sinks = {stage: asgi_sink(framework_app(stage)) for stage in topics.STAGES}
+        sinks = {stage: asgi_sink(framework_app(stage)) for stage in self.plan.stages}
         lanes = Lanes(self.ctx, self.settings, self.plan.lanes, sinks)
         await lanes.take()
         for work in lanes.work():
             self._task(work)
-        for name in workers.NAMES:
+        for name in self.plan.workers:
             for lease, (step, idle_s) in workers.steps(name, list(self.plan.lanes), self.ctx, self.settings.poll_idle_s).items():
                 # Who has the lanes is the only one of its name, so a restart after kill -9 need not wait for its own old lease.
                 self._task(workers.loop(lease, step, idle_s, self.ctx, owner=self.name))

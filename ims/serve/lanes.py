@@ -30,7 +30,8 @@ class Lanes:
         self._lanes = lanes
         self._reader = reader_of(ctx)
         delivering = Delivering(settings.delivery_retry, settings.delivery_delay_s, settings.delivery_timeout_s)
-        self._subscriptions = self._reader.subscribe(lanes, list(sinks))
+        self._stages = list(sinks)
+        self._subscriptions = self._reader.subscribe(lanes, self._stages)
         self.sources = [
             Source(of.stage, of.lane or Lane.MASS, subscription=each, sink=sinks[of.stage], journal=ctx.journal, delivering=delivering)
             for of, each in self._subscriptions
@@ -38,7 +39,7 @@ class Lanes:
 
     async def take(self, wait_s: float = TAKE_S) -> None:
         """Become the dispatcher of the lanes."""
-        await self._reader.take(self._lanes, wait_s)
+        await self._reader.take(self._lanes, self._stages, wait_s)
 
     def release(self) -> None:
         """Let another process have the lanes."""
@@ -50,8 +51,8 @@ class Lanes:
             *(source.run() for source in self.sources),
             _every(COMMIT_S, self._commit),
             _every(MEASURE_S, self._measure),
-            *(_every(seconds, step) for seconds, step in self._reader.upkeep(self._lanes)),
-            _every(RETENTION_S, self._retention),
+            *(_every(seconds, step) for seconds, step in self._reader.upkeep(self._lanes, self._stages)),
+            *([_every(RETENTION_S, self._retention)] if "store" in self._stages else []),
         ]
 
     async def stop(self) -> None:

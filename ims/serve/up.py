@@ -149,7 +149,7 @@ class Up:
             secret.write_text(s.simulator_secret)
             simulator += ["--secret-file", str(secret), "--lease-s", str(_LEASE_S * s.simulator_magic_scale), "--with-parent"]
             children.append(Child("simulator", simulator, env, f"{simulator_url}/v1/stats"))
-        for name in ("fast", "slow", "intake-bulk", "edge"):
+        for name in ("fast", "slow-back", "slow-out", "intake-bulk", "edge"):
             port = p.get(name, 0)
             command = [sys.executable, "-m", "ims.serve.host", name, str(port)]
             children.append(Child(name, command, env, f"http://127.0.0.1:{port}/readyz" if port else ""))

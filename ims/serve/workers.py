@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from functions.callback.call import retry_due
-from functions.receipt.poll import poll_once
+from functions.receipt.poll import Poller
 from functions.receipt.take import Taker
 from functions.report.deadlines import emit_due
 from ims.errors import ImsError, Poison
@@ -39,7 +39,7 @@ def steps(name: str, lanes: list[Lane], ctx: Context, idle_s: float) -> dict[str
             accounts = {"fast" if TRAITS[lane].reserved else "bulk" for lane in lanes}
             polled = {f"{p.name}/{p.account}": p for p in ctx.polled if p.account in accounts}
             taker = Taker(ctx)
-            return {f"reports/{key}": (_bound(poll_once, p, taker), idle_s) for key, p in polled.items()}
+            return {f"reports/{key}": (Poller(p, taker).poll_once, idle_s) for key, p in polled.items()}
         case "outbox":
             outbox = ctx.outbox  # none where log and state are one
             return {f"outbox/{lane}": (_bound(outbox.relay, lane), 0.5) for lane in lanes} if outbox else {}

@@ -23,7 +23,7 @@ from ims.ports.clock import system_clock
 from ims.wiring.production import kafka
 
 CLOCK_MOST_S = 2.0  # between our clock and a server's; leases and days are counted in seconds and minutes
-PROCESSES = 4  # of `ims up`; a pod is one more each
+PROCESSES = 5  # of `ims up`; a pod is one more each
 _DATABASES = 5
 _LIMIT_S = 30.0
 _PROBE = "doctor/probe"

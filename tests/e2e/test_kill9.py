@@ -202,7 +202,7 @@ def test_any_single_process_may_die(tmp_path: Path, callbacks: CallbackServer) -
         callbacks.secrets |= {c.callback_secret for c in home.customers}
         client = Client(home, callbacks.url("/kill9/single"))
         names = sorted(home.pids())
-        assert {"edge", "fast", "slow", "simulator"} <= set(names)
+        assert {"edge", "fast", "slow-out", "slow-back", "simulator"} <= set(names)
         rng.shuffle(names)
         for name in names:
             before = home.pids()[name]

@@ -18,7 +18,7 @@ from load import Load
 
 ROUNDS = 200 if LONG else 12
 MODES = ("call", "recipient", "none")
-PROCESSES = ("edge", "intake-bulk", "fast", "slow", "simulator")
+PROCESSES = ("edge", "intake-bulk", "fast", "slow-out", "slow-back", "simulator")
 FAST = {
     "provider_timeout_s": 1,
     "park_s": 0.5,

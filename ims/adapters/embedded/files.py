@@ -130,11 +130,8 @@ class LaneFile:
         result: T = await pending.future
         return result
 
-    def _take_group(self) -> list[_Pending] | None:
-        first = self._queue.get()
-        if first is None:
-            return None
-        group = [first]
+    def _fill(self, group: list[_Pending]) -> None:
+        """Put what waits into a group, as far as it may grow."""
         while len(group) < GROUP_JOBS:
             try:
                 more = self._queue.get_nowait()
@@ -144,18 +141,20 @@ class LaneFile:
                 self._queue.put(None)
                 break
             group.append(more)
-        return group
 
     def _write_forever(self) -> None:
         conn: Connection | None = None
         lock, mode = -1, -1
-        while (group := self._take_group()) is not None:
-            wanted = _FULL if any(p.durable for p in group) else _NORMAL
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            wanted = _NORMAL
             try:
                 if lock < 0:
                     lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 try:
+                    self._fill(group)  # under the lock: what came while another process wrote shares the commit
+                    wanted = _FULL if any(p.durable for p in group) else _NORMAL
                     if conn is None:
                         conn, mode = self._open(), -1
                     if wanted != mode:

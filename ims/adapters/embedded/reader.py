@@ -1,9 +1,10 @@
-"""The embedded log as its one reader has it: a lock a lane, bells that ring, and the upkeep of the lane's file."""
+"""The embedded log as its readers have it: a lock and a bell for each leg of a lane, and the upkeep of the lane's file."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import IO
@@ -18,15 +19,16 @@ from ims.lanes import Lane
 from ims.ports.clock import Clock
 from ims.ports.log import Subscription
 from ims.telemetry import log
-from ims.topics import SourceOf
+from ims.topics import Leg, SourceOf
 
 CHECKPOINT_S = 2.0
 TRIM_S = 30.0
 _PAGE_PAUSE_S = 0.05
+_KEEPER = Leg.OUT  # does what is to be done once for each file; its stages are the cheaper ones
 
 
 class EmbeddedReader:
-    """ims.ports.log.Reader. One process reads a lane; a lock in the home holds a second one off."""
+    """ims.ports.log.Reader. One process reads a leg of a lane; a lock in the home holds a second one off."""
 
     def __init__(self, store: EmbeddedStore, home: Path, clock: Clock, retention_ms: int) -> None:
         self._store = store
@@ -35,29 +37,33 @@ class EmbeddedReader:
         self._retention_ms = retention_ms
         self._locks: list[IO[str]] = []
 
-    async def take(self, lanes: Collection[Lane], wait_s: float) -> None:
+    async def take(self, lanes: Collection[Lane], stages: Collection[str], wait_s: float) -> None:
         """Who had them may still be draining: it was orphaned by a kill -9, say."""
         deadline = asyncio.get_running_loop().time() + wait_s
-        for lane in lanes:
-            lock = open(self._home / f"{lane}.dispatch.lock", "w")  # noqa: SIM115, ASYNC230 - held as long as we live; opening takes no time
-            self._locks.append(lock)
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if asyncio.get_running_loop().time() > deadline:
-                        self.release()
-                        raise Misconfigured(f"lane {lane} of {self._home} is being dispatched by another process") from None
-                await asyncio.sleep(0.1)
-            if back_ms := await after_clock_went_back(self._store, lane, self._clock):
+        for lane, leg in itertools.product(lanes, topics.legs(stages)):
+            await self._lock(lane, leg, deadline)
+            if leg is _KEEPER and (back_ms := await after_clock_went_back(self._store, lane, self._clock)):
                 log.warning("clock_went_back", lane=lane, seconds=back_ms // 1000)
+
+    async def _lock(self, lane: Lane, leg: Leg, deadline: float) -> None:
+        lock = open(self._home / f"{lane}.{leg}.lock", "w")  # noqa: SIM115, ASYNC230 - held as long as we live; opening takes no time
+        self._locks.append(lock)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if asyncio.get_running_loop().time() > deadline:
+                    self.release()
+                    raise Misconfigured(f"lane {lane} of {self._home} is being dispatched by another process ({leg})") from None
+            await asyncio.sleep(0.1)
 
     def subscribe(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, Subscription]]:
         """Topics without a lane lie in every lane's file, so each lane has all of its stages."""
         members = self._members(lanes, stages)
-        for lane in lanes:
-            self._store.bells.listen(lane, _tell([member for of, member in members if of.lane is lane]))
+        for lane, leg in itertools.product(lanes, topics.legs(stages)):
+            mine = [member for of, member in members if of.lane is lane and topics.legs([of.stage]) == [leg]]
+            self._store.bells.listen(lane, leg, _tell(mine))
         return list(members)
 
     async def lags(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, int]]:
@@ -67,7 +73,11 @@ class EmbeddedReader:
         sources = (SourceOf(stage, lane, tuple(topics.consumed_by(stage, lane))) for lane in lanes for stage in stages)
         return [(of, EmbeddedSubscription(self._store, of.lane, of.stage, list(of.topics))) for of in sources if of.topics and of.lane]
 
-    def upkeep(self, lanes: Collection[Lane]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+    def upkeep(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+        """Once for each file: by the process that has the shorter leg."""
+        if _KEEPER not in topics.legs(stages):
+            return []
+
         async def checkpoint() -> None:
             for lane in lanes:
                 await self._store.files[lane].checkpoint()

@@ -28,7 +28,7 @@ class KafkaReader:
         self._connection = connection
         self._client_id = client_id
 
-    async def take(self, lanes: Collection[Lane], wait_s: float) -> None:
+    async def take(self, lanes: Collection[Lane], stages: Collection[str], wait_s: float) -> None:
         """Nothing to wait for."""
 
     def subscribe(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[SourceOf, Subscription]]:
@@ -69,7 +69,7 @@ class KafkaReader:
             out.append((source, sum(_behind(group.get(p), begins[p].offset, ends[p].offset) for p in own)))
         return out
 
-    def upkeep(self, lanes: Collection[Lane]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+    def upkeep(self, lanes: Collection[Lane], stages: Collection[str]) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
         """Brokers keep their own files small."""
         return []
 

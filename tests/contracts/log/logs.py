@@ -29,6 +29,7 @@ from ims.protocol.events import DeliveryReported
 from ims.protocol.ids import new_birth
 from ims.protocol.sealing import Keyring, Sealer
 from ims.runtime.stage import new_trace
+from ims.topics import Leg
 
 LANE = Lane.REALTIME
 REPORT, RESULT, DEAD = topics.report(LANE), topics.result(LANE), topics.dead("report")
@@ -67,7 +68,8 @@ class EmbeddedLog:
     def __init__(self, home: Path) -> None:
         self.store = EmbeddedStore(home, ENVELOPES, system_clock(), Bells(home))
         self._subscriptions: list[EmbeddedSubscription] = []
-        self.store.bells.listen(LANE, self._ring)
+        for leg in Leg:
+            self.store.bells.listen(LANE, leg, self._ring)
 
     async def commit(self, lane: Lane, change: Change, records: Sequence[Record] = (), *, durable: bool = False) -> None:
         await self.store.commit(lane, change, records, durable=durable)

@@ -13,6 +13,7 @@ from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
 from ims.errors import Conflict, Unavailable
 from ims.lanes import Lane
+from ims.topics import Leg
 
 
 def create(conn: Connection) -> None:
@@ -105,7 +106,7 @@ async def test_rings_reach_the_listener_and_those_that_do_not_fit_come_later(tmp
     ringing, listening = Bells(tmp_path), Bells(tmp_path)
     heard: set[str] = set()
     ringing.ring(Lane.AD, {"nobody listens"})
-    listening.listen(Lane.AD, heard.update)
+    listening.listen(Lane.AD, Leg.BACK, heard.update)
     for n in range(2_000):
         ringing.ring(Lane.AD, {f"topic-{n}"})
     for _ in range(100):
