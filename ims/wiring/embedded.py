@@ -21,7 +21,7 @@ from ims.wiring.stores import Stores
 
 def registry_file(home: Path) -> LaneFile:
     """The registry of a home."""
-    return LaneFile(home / "registry.db", create_registry)
+    return LaneFile(home / "registry.db", create_registry, kept=False)
 
 
 def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) -> Stores:
@@ -30,7 +30,7 @@ def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) ->
     # who takes one-time codes in is also asked about messages of last month: its loop waits for no disk
     store = EmbeddedStore(home, envelopes, clock, Bells(home), apart=name == "edge" or "intake" in name)
     registry = registry_file(home)
-    shared = LaneFile(home / "shared.db", shared_metadata.create_all)
+    shared = LaneFile(home / "shared.db", shared_metadata.create_all, kept=False)
 
     async def close() -> None:
         store.close()

@@ -2,18 +2,22 @@
 
 A VFS under the very library that Python's sqlite3 uses (made with ctypes: apsw brings a library of its own, where ours
 would not be seen). It passes everything on to the real one and keeps, for each file, what a disk would hold: an image as of
-the last xSync, and the writes since. At the cut the image is what is left, with a drawn part of the writes that no sync
-had ordered, in sectors of 512 bytes: a disk may have written any of them, in any order.
+the last xSync, or sync of ours beside SQLite (ims.adapters.embedded.files.sync), and the writes since. At the cut the image
+is what is left, with a drawn part of the writes that no sync had ordered, in sectors of 512 bytes: a disk may have written
+any of them, in any order.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import random
 import threading
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
+
+from ims.adapters.embedded import files
 
 SECTOR = 512
 _NAME = b"power-loss"
@@ -117,12 +121,15 @@ class Power:
         self._kept += [_OPEN(opened), _DELETE(deleted), real_open, real_delete]
         self._vfs.open, self._vfs.delete = (ctypes.cast(f, c_void_p).value for f in self._kept[:2])
         assert self._lib.sqlite3_vfs_register(byref(self._vfs), 1) == 0
+        self._real_sync = files.sync
+        files.sync = self._synced
         return self
 
     def __exit__(self, *_: object) -> None:
         """What was opened through us may stay open, so what it calls stays too."""
         _kept.append(self)
         self.gone = True
+        files.sync = self._real_sync
         self._lib.sqlite3_vfs_unregister(byref(self._vfs))
         assert self._lib.sqlite3_vfs_register(self._real, 1) == 0
 
@@ -158,29 +165,36 @@ class Power:
         real_write, real_truncate, real_sync = _WRITE(real.write), _TRUNCATE(real.truncate), _SYNC(real.sync)
 
         def write(file: int, data: int, size: int, offset: int) -> int:
-            if known := self._event(file):
+            if known := self._event(self._paths[file]):
                 known.pending.append((offset, ctypes.string_at(data, size)))
             return int(real_write(file, data, size, offset))
 
         def truncate(file: int, size: int) -> int:
-            if known := self._event(file):
+            if known := self._event(self._paths[file]):
                 known.pending.append((size, None))
             return int(real_truncate(file, size))
 
         def sync(file: int, flags: int) -> int:
-            if known := self._event(file):
-                known.sync()
-                self.syncs += 1
-                if self._paths[file].endswith("-wal"):  # its first sync is one of the folder too
-                    for other in self._files.values():
-                        other.known = True
+            self._sync(self._paths[file])
             return int(real_sync(file, flags))
 
         ours_now = (_WRITE(write), _TRUNCATE(truncate), _SYNC(sync))
         self._kept += [ours_now, real_write, real_truncate, real_sync]
         ours.write, ours.truncate, ours.sync = (ctypes.cast(f, c_void_p).value for f in ours_now)
 
-    def _event(self, file: int) -> _File | None:
+    def _sync(self, path: str) -> None:
+        if known := self._event(path):
+            known.sync()
+            self.syncs += 1
+            if path.endswith("-wal"):  # its first sync is one of the folder too
+                for other in self._files.values():
+                    other.known = True
+
+    def _synced(self, descriptor: int) -> None:
+        self._sync(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self._real_sync(descriptor)
+
+    def _event(self, path: str) -> _File | None:
         """Count it; the power goes before this one has reached the disk."""
         if self.gone:
             return None
@@ -188,4 +202,4 @@ class Power:
         if self.cut_at is not None and self.events >= self.cut_at:
             self.gone = True
             return None
-        return self._files.get(self._paths[file])
+        return self._files.get(path)

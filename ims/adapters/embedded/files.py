@@ -2,7 +2,8 @@
 
 Writers of several processes queue on a flock, not on SQLite's busy handler: the handler sleeps up to 100 ms between
 tries, a flock wakes its next holder at once. Jobs that arrive while a commit is on its way share the next one.
-kill -9 keeps every committed write; only `durable` writes also survive power loss (WAL, synchronous FULL).
+kill -9 keeps every committed write; only `durable` writes also survive power loss: they are told after a sync of the log, which
+is made when the lock is free again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import fcntl
 import os
 import queue
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,12 +32,20 @@ T = TypeVar("T")
 Job = Callable[[Connection], Any]
 
 GROUP_JOBS = 64  # jobs in one commit at most: the first of them must not wait for a crowd
+# A fold syncs the file, and whoever syncs beside it waits for the disk: at 20 one-time codes a second, 80 KB each, one every
+# 2 s is met by one in a hundred. So it waits for that much, or for a moment in which nobody writes.
+FOLD_PAGES = 12_000  # 48 MB
+_ITSELF_PAGES = 1_000
 WAL_RESTART_BYTES = 64 * 1024 * 1024  # past this the log is folded back under the lock, so that it cannot grow for ever
 _FEW_PAGES = 2_000  # 8 MB: what may be left to be folded back under the lock
 _FOLDS = 4  # tries beside the writers, before that
-_FULL, _NORMAL = 2, 1
 # secure_delete: by default Debian's SQLite writes zeros over every page that is given up, 48 KB for each trimmed event
-_PRAGMAS = ("journal_mode=WAL", "wal_autocheckpoint=0", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0", "secure_delete=FAST")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16000", "temp_store=MEMORY", "mmap_size=0", "secure_delete=FAST")
+
+
+def sync(descriptor: int) -> None:
+    """What was written to a file reaches the disk. Its times may be lost, its size not."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 class _Pending:
@@ -85,13 +95,29 @@ def _settle(done: list[_Pending]) -> None:
             p.future.set_result(p.value)
 
 
+def _wal_index(path: Path) -> tuple[int, int, int]:
+    """Of a write-ahead log: pages written, pages folded back, and its generation (sqlite.org/walformat.html, 2.1). Asking SQLite folds."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return 0, 0, 0
+    if len(head) < 100:
+        return 0, 0, 0
+    written, folded = struct.unpack_from("=I", head, 16)[0], struct.unpack_from("=I", head, 96)[0]
+    return written, min(folded, written), struct.unpack_from("=I", head, 32)[0]
+
+
 class LaneFile:
     """One database file. Threads start at the first use, so a LaneFile may be made before a fork."""
 
-    def __init__(self, path: Path, create: Callable[[Connection], None], *, apart: bool = False) -> None:
-        """`apart`: no read runs on the loop, however few its rows are."""
+    def __init__(self, path: Path, create: Callable[[Connection], None], *, apart: bool = False, kept: bool = True) -> None:
+        """`apart`: no read runs on the loop, however few its rows are. Not `kept`: nobody calls `checkpoint`, so a commit does at times."""
         self.path = path
         self._apart = apart
+        self._kept = kept
+        self._unsure = False  # whether a sync failed
+        self._seen = (0, 0)  # pages in the write-ahead log when it was last looked at, and its generation
         self._create = create
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -109,7 +135,7 @@ class LaneFile:
             connect_args={"check_same_thread": False, "timeout": 30},
         )
         conn = engine.connect()
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, f"wal_autocheckpoint={0 if self._kept else _ITSELF_PAGES}"):
             conn.exec_driver_sql(f"PRAGMA {pragma}").close()
         return conn
 
@@ -144,40 +170,66 @@ class LaneFile:
 
     def _write_forever(self) -> None:
         conn: Connection | None = None
-        lock, mode = -1, -1
+        lock, wal = -1, -1
         while (first := self._queue.get()) is not None:
             group = [first]
-            wanted = _NORMAL
             try:
                 if lock < 0:
                     lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 try:
                     self._fill(group)  # under the lock: what came while another process wrote shares the commit
-                    wanted = _FULL if any(p.durable for p in group) else _NORMAL
                     if conn is None:
-                        conn, mode = self._open(), -1
-                    if wanted != mode:
-                        conn.exec_driver_sql(f"PRAGMA synchronous={wanted}").close()
-                        mode = wanted
+                        conn = self._open()
                     self._commit(conn, group)
                 finally:
                     fcntl.flock(lock, fcntl.LOCK_UN)
-                if wanted == _FULL:
-                    self.syncs += 1
+                if durable := [p for p in group if p.durable]:
+                    self._answer([p for p in group if not p.durable])
+                    group = durable
+                    wal = wal if wal >= 0 else self._open_log()
+                    self._sync(conn, wal)
             except Exception as exc:
-                # disk full, read-only, corrupted: nothing of this group was committed. The thread goes on, whatever it
-                # was: with room made, or the file put right, the next group opens it again and is written.
+                # disk full, read-only, corrupted: nothing of this group was committed, or it is not told so. The thread goes on,
+                # whatever it was: with room made, or the file put right, the next group opens it again and is written.
                 log.error("write_failed" if conn else "open_failed", file=self.path.name, error=_named(exc))
                 if conn is not None and not _undone(conn):
                     conn = None
+                if conn is None and wal >= 0:  # another log may stand there when the file is opened again
+                    os.close(wal)
+                    wal = -1
                 for p in group:
                     p.value, p.error = None, Unavailable(f"{self.path.name} cannot be written")
             self._answer(group)
         if conn is not None:
             conn.close()
-        if lock >= 0:
-            os.close(lock)
+        for descriptor in (wal, lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _open_log(self) -> int:
+        """The write-ahead log: it is there once something was committed, and for as long as we are connected."""
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # a new file's name is to last as well
+        finally:
+            os.close(folder)
+        return os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
+
+    def _sync(self, conn: Connection, wal: int) -> None:
+        """Everything committed so far reaches the disk. Outside the lock, unlike SQLite's own: others write meanwhile.
+
+        What they read was perhaps not synced yet; whoever promises something because of it writes durably too, and so waits
+        for a sync that has all before it.
+        """
+        if self._unsure:
+            driver: Any = conn.connection.dbapi_connection
+            if driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise sqlite3.OperationalError("the log could not be folded back")
+        self._unsure = True  # the system may forget what it failed to write, and say nothing of it the second time
+        sync(wal)
+        self._unsure = False
+        self.syncs += 1
 
     def _open(self) -> Connection:
         conn = self._connect()
@@ -259,16 +311,18 @@ class LaneFile:
     # --- upkeep
 
     async def checkpoint(self) -> None:
-        """Fold the write-ahead log back into the file, beside the writers; under their lock only when it grew large."""
+        """Fold the write-ahead log back into the file when it holds much or nobody writes: beside the writers, or under their lock."""
         if self._writer is None or self._closed:
             return
         await asyncio.get_running_loop().run_in_executor(None, self._checkpoint)
 
     def _checkpoint(self) -> None:
+        written, folded, generation = _wal_index(Path(f"{self.path}-shm"))
+        quiet, self._seen = self._seen == (written, generation), (written, generation)
+        if written == folded or (written - folded < FOLD_PAGES and not quiet):
+            return
         wal = Path(f"{self.path}-wal")
         size = wal.stat().st_size if wal.exists() else 0
-        if size < 1_000_000:
-            return
         conn = sqlite3.connect(self.path, timeout=0, isolation_level=None)
         try:
             for _ in range(_FOLDS):

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from ims.adapters.embedded.bell import Bells
-from ims.adapters.embedded.files import LaneFile
+from ims.adapters.embedded.files import LaneFile, _wal_index
 from ims.errors import Conflict, Unavailable
 from ims.lanes import Lane
 from ims.topics import Leg
@@ -90,6 +90,7 @@ async def test_a_closed_file_says_so(file):
 
 async def test_a_large_log_is_folded_back(file, monkeypatch, tmp_path):
     monkeypatch.setattr("ims.adapters.embedded.files.WAL_RESTART_BYTES", 2_000_000)
+    monkeypatch.setattr("ims.adapters.embedded.files.FOLD_PAGES", 100)
 
     def much(conn):
         conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS b (x BLOB)")
@@ -100,6 +101,27 @@ async def test_a_large_log_is_folded_back(file, monkeypatch, tmp_path):
     assert (tmp_path / "lane.db-wal").stat().st_size > 2_000_000
     await file.checkpoint()
     assert (tmp_path / "lane.db-wal").stat().st_size == 0
+
+
+async def test_a_small_log_is_folded_back_when_nobody_writes(file, tmp_path):
+    shm = tmp_path / "lane.db-shm"
+    await file.write(put(1))
+    await file.checkpoint()
+    await file.write(put(2))
+    await file.checkpoint()
+    written, folded, _ = _wal_index(shm)
+    assert (written > 0, folded) == (True, 0)
+    await file.checkpoint()
+    assert _wal_index(shm)[:2] == (written, written)
+
+
+async def test_a_file_that_nobody_looks_after_folds_itself(tmp_path):
+    file = LaneFile(tmp_path / "shared.db", create, kept=False)
+    for n in range(1_200):
+        await file.write(put(n))
+    written, folded, _ = _wal_index(tmp_path / "shared.db-shm")
+    assert written + folded < 1_200, "it grew with every write"
+    file.close()
 
 
 async def test_rings_reach_the_listener_and_those_that_do_not_fit_come_later(tmp_path):
