@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ _move = or_change(
 )
 
 
+@lru_cache(maxsize=1_024)  # messages of one birth share their moment
 def seoul_day(at_ms: int) -> str:
     """The calendar day in Asia/Seoul, as statistics count it."""
     return datetime.fromtimestamp(at_ms / 1000, _SEOUL).date().isoformat()

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select
 from ims.adapters.sql.counters import count, seoul_day
 from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import history
-from ims.adapters.sql.statements import Statement, once, or_change, padded
+from ims.adapters.sql.statements import Statement, once, or_change, padded, sqlite
 from ims.ports.records import HistoryRow
 
 HISTORY_COLUMNS = [c.name for c in history.columns]
@@ -36,8 +36,25 @@ def _stored(size: int) -> Statement:
     return Statement(rows.with_for_update(), [name for pair in names for name in pair])
 
 
+def _first_of_all(conn: Connection, rows: Sequence[HistoryRow]) -> bool:
+    """Nearly every event tells first results: in a file, where nobody else writes meanwhile, they are not looked up before."""
+    driver = sqlite(conn)
+    if driver is None or any(r.number != 1 for r in rows):
+        return False
+    driver.execute("SAVEPOINT history")
+    fresh = _new.many(conn, sorted(rows)) == len(rows)
+    if not fresh:
+        driver.execute("ROLLBACK TO history")
+    driver.execute("RELEASE history")
+    if fresh:
+        count(conn, Counter((seoul_day(r.received_at), r.service_key, r.report_type, r.result) for r in rows))
+    return fresh
+
+
 def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
     """Insert first results, overwrite by later ones, and move the day's counters by exactly what changed."""
+    if _first_of_all(conn, rows):
+        return
     stored: dict[tuple[str, int], tuple[int, str, str]] = {}
     for size, wanted in padded(sorted({(r.birth, r.pos) for r in rows})):
         found = _stored(size).all(conn, *(value for pair in wanted for value in pair))

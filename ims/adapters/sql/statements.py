@@ -3,7 +3,9 @@
 `Connection.execute(insert, list_of_dicts)` costs 2 to 3 us a row and 60 us a call before the database sees anything;
 the same statement compiled once and handed to the driver costs a tenth. The statement is still written once, in Core,
 for every dialect; where they have no common word for it (a row that is there is kept, or changed) it is said here.
-SQLite's driver is asked directly: `exec_driver_sql` takes 25 us, the same through the driver 3.
+SQLite's driver is asked directly: `exec_driver_sql` takes 25 us, the same through the driver 3. Many rows are inserted by
+one statement of so many VALUES: the driver lets go of the interpreter for every step, and `executemany` is a step a row, each
+of which may wait for whoever computes in this process, while every other process waits for the file.
 
 On a server every `run` is a round trip, and `many` is one for each row unless it inserts: the driver makes one statement
 of the rows then. So rows are read, changed and deleted by `IN`, in a few sizes that compile once.
@@ -22,6 +24,7 @@ from sqlalchemy.sql.expression import ClauseElement
 
 V = TypeVar("V")
 SIZES = (1, 20, 200)  # a one-time code, a small event, a full one
+_AT_ONCE = (200, 40)  # rows of one insert in a file
 
 
 class Statement:
@@ -33,6 +36,7 @@ class Statement:
         self._elsewhere = elsewhere
         self._order = tuple(order)
         self._texts: dict[str, tuple[str, tuple[int, ...] | None]] = {}
+        self._wide: dict[int, str] = {}
 
     def _text(self, conn: Connection) -> tuple[str, tuple[int, ...] | None]:
         found = self._texts.get(conn.dialect.name)
@@ -75,7 +79,25 @@ class Statement:
         if places is not None:
             rows = [tuple(r[i] for i in places) for r in rows]
         driver = sqlite(conn)
-        return conn.exec_driver_sql(text, list(rows)).rowcount if driver is None else driver.executemany(text, rows).rowcount
+        if driver is None:
+            return conn.exec_driver_sql(text, list(rows)).rowcount
+        changed, start = 0, 0
+        if text.startswith("INSERT"):
+            for size in _AT_ONCE:
+                while len(rows) - start >= size:
+                    changed += driver.execute(self._of(text, size), [v for row in rows[start : start + size] for v in row]).rowcount
+                    start += size
+        return changed + (driver.executemany(text, rows[start:]).rowcount if start < len(rows) else 0)
+
+    def _of(self, text: str, size: int) -> str:
+        """The insert with so many rows of values."""
+        found = self._wide.get(size)
+        if found is None:
+            one = f"({', '.join('?' * len(self._order))})"
+            if text.count(one) != 1:
+                raise TypeError("an insert of other values than its parameters")
+            found = self._wide[size] = text.replace(one, ", ".join([one] * size))
+        return found
 
 
 def sqlite(conn: Connection) -> sqlite3.Connection | None:
