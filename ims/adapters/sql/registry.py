@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from ims.rules.registration import RegistrationFile, ServiceKeyEntry
 T = TypeVar("T")
 
 KEPT_S = 5.0  # design 2: registries are cached for at most 5 s
+_RENEWED_S = 4.0  # whoever asks after that has it read again, and does not wait for it
 RECHECK_S = 0.5  # how often the change counter is read, at most
 OVERLAP_S = 86_400  # how long a rotated secret lives on unless the operator says otherwise: a guess, one working day
 STOP_KINDS = ("customer", "template", "sender", "campaign")
@@ -77,16 +78,20 @@ class SqlRegistry:
         """The snapshot, at most KEPT_S old. Concurrent callers share one load."""
         now = self._monotonic()
         if self._snapshot is not None and now - self._loaded_at < KEPT_S and now - self._checked_at < RECHECK_S:
+            if now - self._loaded_at >= _RENEWED_S and self._refreshing is None:
+                self._begin(self._load(now))
             return self._snapshot
-        if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(now))
-            self._refreshing.add_done_callback(self._refreshed)
-        return await asyncio.shield(self._refreshing)  # a caller who gives up must not take the load from the others
+        return await asyncio.shield(self._refreshing or self._begin(self._refresh(now)))  # who gives up must not take it from the others
+
+    def _begin(self, work: Coroutine[None, None, Snapshot]) -> asyncio.Task[Snapshot]:
+        self._refreshing = asyncio.create_task(work)
+        self._refreshing.add_done_callback(self._refreshed)
+        return self._refreshing
 
     async def opted_out(self, customer: str, channel: str, recipients: Sequence[bytes]) -> set[bytes]:
         """Which of the recipients opted out, as of now."""
         wanted = list(dict.fromkeys(recipients))
-        return await self._db.read(lambda conn: among(conn, customer, channel, wanted)) if wanted else set()
+        return await self._db.read(lambda conn: among(conn, customer, channel, wanted), few=True) if wanted else set()
 
     def index(self, number: str) -> bytes:
         """The keyed index of a normalised number or address."""
@@ -232,12 +237,15 @@ class SqlRegistry:
         kept = self._snapshot
         if kept is not None and now - self._loaded_at < KEPT_S:
             try:
-                newest = await self._db.read(version)
+                newest = await self._db.read(version, few=True)
             except Unavailable:
                 return kept  # still within its time; the next caller asks again
             if newest == kept.version:
                 self._checked_at = now
                 return kept
+        return await self._load(now)
+
+    async def _load(self, now: float) -> Snapshot:
         loaded = await self._db.read(lambda conn: load(conn, self._sealer, self._now_ms()))
         # The times of the beginning: what was written while it was read may be missing in it.
         self._snapshot, self._loaded_at, self._checked_at = loaded, now, now

@@ -388,6 +388,21 @@ async def test_a_database_that_is_away_is_survived_for_5_s_and_no_longer(world: 
     assert await world.other.directory() is not first
 
 
+async def test_a_snapshot_is_read_again_before_its_time_is_over_and_nobody_waits_for_it(world: World) -> None:
+    await world.register(customer("acme"))
+    first = await world.registry.directory()
+    for _ in range(9):
+        world.passes(RECHECK_S - 0.01)
+        assert await world.registry.directory() is first
+    world.db.slow_s = 0.05
+    assert await world.registry.directory() is first, "who had waited would have been given the new one"
+    for _ in range(200):
+        await asyncio.sleep(0.01)
+        if await world.registry.directory() is not first:
+            return
+    raise AssertionError("it was not read again")
+
+
 async def test_a_caller_who_gives_up_does_not_take_the_load_from_the_others(world: World) -> None:
     world.db.slow_s = 0.02
     hasty, patient = asyncio.create_task(world.other.directory()), asyncio.create_task(world.other.directory())
