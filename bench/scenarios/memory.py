@@ -34,8 +34,8 @@ async def run(bench: Bench) -> Outcome:
 
 SCENARIO = Scenario(
     "memory",
-    "a campaign of each size in a fresh home, all of it told; the largest sum of the resident memory (RSS) of up, edge, intake-bulk, fast "
-    "and slow, sampled once a second",
+    "a campaign of each size in a fresh home, all of it told; the largest sum of the resident memory (RSS) of up, edge, intake-bulk, fast, "
+    "slow-out and slow-back, sampled once a second",
     {"sizes": [200_000, 1_000_000], "rows": 1_000, "connections": 4, "limit_s": 1_500, "profile_after_s": 5, "profile_for_s": 15},
     {"sizes": [1_000, 3_000], "rows": 1_000, "connections": 2, "limit_s": 40, "profile_after_s": 0.2, "profile_for_s": 3},
     3_600,

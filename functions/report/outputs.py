@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -35,7 +35,9 @@ def settled(event: Event, folded: Iterable[Folded]) -> Iterator[Emit]:
         if told:
             shared = f.payload.shared
             rows = {r.pos: r for r in f.payload.rows}
-            results = [_settled(f.folding, m, t, rows[m.pos], shared) for m, t in told]
+            at_once = f.folding.dispatch.calls
+            outcomes = [dict(zip(c.members, c.outcomes, strict=True)) if c.status == CallStatus.DONE else {} for c in at_once]
+            results = [_settled(f.folding, m, t, rows[m.pos], shared, outcomes) for m, t in told]
             by_endpoint.setdefault((shared.service_key, shared.callback_url), []).append((f, results))
     for (key, url), parts in by_endpoint.items():
         for index, groups in enumerate(_slices(parts)):
@@ -70,12 +72,13 @@ def _slices(parts: Sequence[tuple[Folded, list[Settled]]]) -> Iterator[list[Sett
         yield groups
 
 
-def _settled(folding: Folding, member: Member, told: Told, row: Row, shared: Shared) -> Settled:
+def _settled(
+    folding: Folding, member: Member, told: Told, row: Row, shared: Shared, outcomes: Sequence[Mapping[int, CallOutcome]]
+) -> Settled:
+    """`outcomes`: of each call, by position."""
     d = folding.dispatch
     call = folding.call_of(member)
-    outcome = CallOutcome("")
-    if call and call.status == CallStatus.DONE:
-        outcome = call.outcomes[call.members.index(member.pos)] if not told.provider_code else outcome
+    outcome = outcomes[member.call].get(member.pos) if call and not told.provider_code else None
     return Settled(
         pos=member.pos,
         message_id=row.message_id,
@@ -89,7 +92,7 @@ def _settled(folding: Folding, member: Member, told: Told, row: Row, shared: Sha
         bill_code=row.bill_code,
         to=row.to,
         provider=call.provider if call else "",
-        provider_code=told.provider_code or outcome.provider_code,
+        provider_code=told.provider_code or (outcome.provider_code if outcome else ""),
         distributed_at=d.distributed_at,
         sent_at=call.first_at if call else 0,
         answered_at=call.answered_at if call else 0,

@@ -97,11 +97,12 @@ class Tracker:
     """Makes and checks tracking ids; holds the key of the tags."""
 
     def __init__(self, tag_key: bytes) -> None:
-        self._key = tag_key
+        self._keyed = blake2b(key=tag_key, digest_size=5)
 
     def _tag(self, birth: str, pair: str) -> str:
-        digest = blake2b(f"{birth}{pair}".encode(), key=self._key, digest_size=5).digest()
-        number = int.from_bytes(digest, "big")
+        tag = self._keyed.copy()  # a third cheaper than keying anew
+        tag.update(f"{birth}{pair}".encode())
+        number = int.from_bytes(tag.digest(), "big")
         pairs = _PAIRS
         return pairs[number >> 30] + pairs[number >> 20 & 1023] + pairs[number >> 10 & 1023] + pairs[number & 1023]
 

@@ -67,9 +67,9 @@ class Sealer:
     """Seals and opens bytes; computes the keyed index."""
 
     def __init__(self, ring: Keyring) -> None:
-        self._ring = ring
         self._ciphers = {name: AESGCM(key) for name, key in ring.data.items()}
         self.key_id = ring.current
+        self._keyed = blake2b(key=ring.index, digest_size=12)
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Ciphertext bound to its context (an event id, a row's key): moved elsewhere it does not open."""
@@ -88,4 +88,6 @@ class Sealer:
 
     def index(self, value: str) -> bytes:
         """A keyed digest of a phone number or address, for exact search without decryption."""
-        return blake2b(value.encode(), key=self._ring.index, digest_size=12).digest()
+        digest = self._keyed.copy()
+        digest.update(value.encode())
+        return digest.digest()

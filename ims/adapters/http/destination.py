@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from yarl import URL
@@ -69,6 +70,7 @@ class Refused(Unreachable):
     """A URL that must not be called, whoever asks."""
 
 
+@lru_cache(maxsize=1_024)  # a customer names the same one with every message
 def destination(url: str, allow_loopback: bool) -> URL:
     """The URL, parsed once: what is judged here is what is called. Refused unless a name in it may still resolve well."""
     if not url.isprintable() or any(c in url for c in " \\"):
