@@ -16,12 +16,13 @@ from functions.intake.requests import AlimTalk, Button, Common, TextMessage
 from functions.intake.texts import Kind, Texts
 from ims.errors import Rejected
 from ims.lanes import TRAITS, Lane
-from ims.ports.registry import Customer, Directory, ServiceKey, Template
+from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
 from ims.rules.lane import derive, is_ad
 from ims.rules.night import ad_window_closed
 from ims.rules.phone import callback as callback_number
 from ims.rules.text import normalise
+from ims.runtime.clients.callers import Asker
 from ims.topics import Channel
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -46,16 +47,6 @@ class Content:
         """Only the values that a text uses: the rest need not travel."""
         names = self.texts.names
         return mapping if mapping.keys() <= names else {name: value for name, value in mapping.items() if name in names}
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks, and what IMS knows about them."""
-
-    key: ServiceKey
-    customer: Customer
-    directory: Directory
-    now_ms: int
 
 
 def values_of(raw: Mapping[str, str | int | float]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is wrong with a request: faults with field, code and words in two languages, also made from pydantic's errors.
+"""Pydantic's errors as faults of ours (ims/rules/faults.py).
 
 Field names may be the customer's own words (an unknown field is refused by name); values never get in here.
 """
@@ -6,43 +6,18 @@ Field names may be the customer's own words (an unknown field is refused by name
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ims.codes import CODES
-from ims.errors import Rejected
+from ims.rules.faults import LISTED_FAULTS, Fault, Rejections
+
+__all__ = ["Fault", "Rejections", "faults_of", "first_words", "not_served", "refused"]
 
 NOT_SERVED = frozenset({"reserved_at", "app_user_id", "attach_file_list"})  # in the contract, in a later version of this code
-LISTED_FAULTS = 100  # more than any honest mistake has; a body of a million unknown fields must not become the answer
-
 _FAULT = "ims_fault"
 _NAME_CHARACTERS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong. The words are a detail after the code's own sentence."""
-
-    field: str
-    code: str
-    ko: str = ""
-    en: str = ""
-    passing: bool = False  # only because of the hour: the same request may have been accepted before, and is then replayed
-
-    def message(self, english: bool = False) -> str:
-        """The whole sentence."""
-        return f"{CODES[self.code].text(english)} {self.en if english else self.ko}".rstrip()
-
-
-class Rejections(Rejected):
-    """A request with one or more faults; its own code is the first one's."""
-
-    def __init__(self, errors: Sequence[Fault]) -> None:
-        super().__init__(errors[0].code, errors[0].field)
-        self.errors = tuple(errors[:LISTED_FAULTS])
 
 
 def refused(code: str, ko: str, en: str, at: str = "") -> PydanticCustomError:

@@ -6,113 +6,51 @@ Order: path, method, version, credential, service key, address, channel, content
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
-from typing import Any
 
-import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.intake import credentials, reports
-from functions.intake.body import drop, read
-from functions.intake.content import Asker
-from functions.intake.faults import Fault, Rejections
+from functions.intake import reports
+from functions.intake.body import read
 from functions.intake.openapi import document
 from functions.intake.ports import Acceptance, IntakePorts
-from functions.intake.routes import Action, Route, WrongMethod, route
+from functions.intake.routes import Action, Route, route
 from functions.intake.validate import Many, RowError, read_many, read_single
-from ims.codes import CODES, SUCCESS
-from ims.errors import Later, Rejected
+from ims.codes import CODES
+from ims.errors import Rejected
 from ims.ports.registry import ServiceKey
-from ims.telemetry import REFUSED, log
+from ims.rules.faults import Fault, Rejections
+from ims.runtime.clients.answers import answered, success
+from ims.runtime.clients.callers import Asker, asker_of
+from ims.telemetry import REFUSED
 from ims.topics import Channel
 
-VERSION = "version-1"
 LISTED_ROW_ERRORS = 1_000  # contract 1: listed; all are counted
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 async def answer(request: Request, ctx: IntakePorts) -> Response:
-    """The answer to any request under /ims. Raises nothing."""
-    trace = _trace(request)
-    english = speaks_english(request.headers.get("accept-language", ""))
-    try:
-        response = await _answer(request, ctx, trace, english)
-    except Rejected as exc:
-        await drop(request)
-        response = _failure(exc, english)
-    except Later:
-        response = _failure(Rejected("9998"), english)
-    except ClientDisconnect:
-        response = _failure(Rejected("1400"), english)  # nobody reads it
-    except Exception as exc:  # the last one who can keep a stack trace out of the answer
-        log.error("intake_fault", error=type(exc).__name__, trace=trace[3:35])
-        response = _failure(Rejected("9999"), english)
-    response.headers["x-ims-trace"] = trace[3:35]
-    return response
-
-
-def speaks_english(accept_language: str) -> bool:
-    """Korean, unless the caller prefers English to it."""
-    weights = {"ko": 0.0, "en": 0.0}
-    for part in accept_language[:200].lower().split(","):
-        tag, _, parameter = part.partition(";")
-        match = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", parameter)
-        weight = float(match[1]) if match else 1.0
-        language = tag.strip().partition("-")[0]
-        if language in weights:
-            weights[language] = max(weights[language], weight)
-    return weights["en"] > weights["ko"]
-
-
-def _trace(request: Request) -> str:
-    """The caller's W3C traceparent, or a new one."""
-    given = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    """The answer to any request under /ims that is intake's. Raises nothing."""
+    return await answered(request, lambda trace, english: _answer(request, ctx, trace, english), "intake_fault")
 
 
 async def _answer(request: Request, ctx: IntakePorts, trace: str, english: bool) -> Response:
     wanted = route(request.method, request.scope["path"])
     if wanted.action is Action.DOCUMENT:
         return Response(document(), media_type="application/json")
-    asker = await _asker(request, ctx, wanted.service_key)
+    asker = await asker_of(request, ctx, wanted.service_key)
     match wanted.action:
         case Action.SEND_ONE:
             return await _send_one(request, ctx, wanted, asker, trace)
         case Action.SEND_MANY:
             return await _send_many(request, ctx, wanted, asker, trace=trace, english=english)
         case Action.REPLAY:
-            return _success({"queued": await reports.replay(await read(request, many=False), ctx, asker.key)})
+            return success({"queued": await reports.replay(await read(request, many=False), ctx, asker.key)})
         case Action.POLL:
-            return _success(await reports.poll(request.url.query, ctx, asker.key))
+            return success(await reports.poll(request.url.query, ctx, asker.key))
         case Action.READ:
-            return _success(await reports.one(request.url.query, ctx, asker.key, wanted.id))
+            return success(await reports.one(request.url.query, ctx, asker.key, wanted.id))
         case Action.ACKNOWLEDGE:
-            return _success(await reports.acknowledge(request.url.query, ctx, asker.key, wanted.id))
-
-
-async def _asker(request: Request, ctx: IntakePorts, service_key: str) -> Asker:
-    """The caller, authenticated. A foreign key is answered as an unknown one is."""
-    if request.headers.get("x-ims-version") != VERSION:
-        raise Rejected("1402")
-    pair = credentials.parse(request.headers.get("x-ims-key", ""))
-    if pair is None:
-        raise Rejected("1401")
-    customer = await ctx.customer_of(pair[0])
-    if not credentials.matches(customer, *pair) or customer is None:
-        raise Rejected("1401")
-    directory = await ctx.registry.directory()
-    key = directory.service_key(service_key)
-    if key is None or key.customer != customer.name:
-        raise Rejected("1100")
-    if not key.active:
-        raise Rejected("1101")
-    if not credentials.may_come_from(request.client.host if request.client else "", key.allowed_ips):
-        raise Rejected("1403")
-    return Asker(key, customer, directory, ctx.now())
+            return success(await reports.acknowledge(request.url.query, ctx, asker.key, wanted.id))
 
 
 def _served(wanted: Route) -> Channel:
@@ -141,7 +79,7 @@ async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: As
         how: Acceptance = "replayed"
     else:
         how = await ctx.accept_single(asker.key.kind, accepted, trace)
-    response = _success(accepted.row.message_id)
+    response = success(accepted.row.message_id)
     if how == "replayed":
         response.headers["x-ims-replayed"] = "true"
     return response
@@ -154,7 +92,7 @@ async def _send_many(request: Request, ctx: IntakePorts, wanted: Route, asker: A
     errors = [
         {"index": e.index, "message_id": e.message_id, "code": e.code, "message": e.message or CODES[e.code].text(english)} for e in listed
     ]
-    return _success({"campaign_id": many.campaign_id, "accepted": many.total - rejected, "rejected": rejected, "errors": errors})
+    return success({"campaign_id": many.campaign_id, "accepted": many.total - rejected, "rejected": rejected, "errors": errors})
 
 
 async def _accept_all(ctx: IntakePorts, key: ServiceKey, many: Many, trace: str) -> tuple[int, list[RowError]]:
@@ -171,25 +109,3 @@ async def _accept_all(ctx: IntakePorts, key: ServiceKey, many: Many, trace: str)
         listed += errors[: LISTED_ROW_ERRORS - len(listed)]
         await asyncio.sleep(0)  # other requests get their turn even when every row of a slice was bad
     return rejected, listed
-
-
-def _success(data: Any) -> Response:
-    return Response(msgspec.json.encode({"code": SUCCESS, "data": data}), media_type="application/json")
-
-
-def _failure(exc: Rejected, english: bool) -> Response:
-    code = CODES[exc.code]
-    REFUSED.labels(code.code).inc()
-    if isinstance(exc, Rejections):
-        errors = [{"field": f.field, "code": f.code, "message": f.message(english)} for f in exc.errors]
-        body: dict[str, Any] = {"code": code.code, "message": exc.errors[0].message(english), "errors": errors}
-    else:
-        body = {"code": code.code, "message": code.text(english)}
-        if exc.field:
-            body["errors"] = [{"field": exc.field, "code": code.code, "message": code.text(english)}]
-    response = Response(msgspec.json.encode(body), code.status, media_type="application/json")
-    if code.retry_after_s is not None:
-        response.headers["retry-after"] = str(code.retry_after_s)
-    if isinstance(exc, WrongMethod):
-        response.headers["allow"] = exc.allowed
-    return response

@@ -7,28 +7,14 @@ from typing import Any, Literal, Protocol
 
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.lanes import Lane
-from ims.ports.registry import Customer, Registry, ServiceKey
+from ims.ports.registry import ServiceKey
+from ims.runtime.clients.callers import Reception
 
 Acceptance = Literal["fresh", "replayed"]
 
 
-class IntakePorts(Protocol):
+class IntakePorts(Reception, Protocol):
     """Everything behind the HTTP face. Any of these may raise `Later`, which is answered 9998 with HTTP 503."""
-
-    @property
-    def registry(self) -> Registry: ...
-
-    def now(self) -> int:
-        """Milliseconds since 1970 UTC."""
-        ...
-
-    async def customer_of(self, username: str) -> Customer | None:
-        """Whose user this is; usernames are unique over all customers.
-
-        Needed because a service key that is unknown and one of another customer must get the same answer (1100), while
-        a wrong credential gets 1401 with either.
-        """
-        ...
 
     async def accept_single(self, kind: Lane, accepted: Accepted, trace: str) -> Acceptance:
         """Durably accepted when it returns; `kind` is the service key's. Rejected 2030 when the id had other content."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ims.errors import Rejected
+from ims.runtime.clients.answers import WrongMethod
 from ims.topics import Channel
 
 DOCUMENT_PATH = "/ims/openapi.json"
@@ -35,14 +36,6 @@ class Route:
     service_key: str = ""
     channel: Channel | None = None
     id: str = ""
-
-
-class WrongMethod(Rejected):
-    """1405; `allowed` goes into the Allow header."""
-
-    def __init__(self, allowed: str) -> None:
-        super().__init__("1405")
-        self.allowed = allowed
 
 
 _SENDS = {"sendMessage": Action.SEND_ONE, "sendMessages": Action.SEND_MANY}

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from functions.intake.content import Asker, Content, content_of, nested_variable, values_of
+from functions.intake.content import Content, content_of, nested_variable, values_of
 from functions.intake.faults import Fault, Rejections, faults_of, first_words
 from functions.intake.requests import (
     MAX_ROWS,
@@ -32,6 +32,7 @@ from functions.intake.requests import (
 from ims.lanes import Lane
 from ims.protocol.events import Shared
 from ims.rules.phone import recipient
+from ims.runtime.clients.callers import Asker
 from ims.topics import Channel
 
 SLICE_ROWS = 600  # three whole events of 200; 5 to 7 ms of decoding and checking between two turns of the event loop

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from functions.intake import credentials
-from functions.intake.content import Asker
 from functions.intake.http import answer
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.errors import Rejected
 from ims.lanes import Lane
 from ims.ports.registry import Customer, ServiceKey, Template
+from ims.rules import credentials
+from ims.runtime.clients.callers import Asker
 
 NOON_MS = round(datetime.fromisoformat("2027-03-02T12:00:00+09:00").timestamp() * 1000)
 PROFILE = "p" * 40

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.intake.content import Asker
 from functions.intake.faults import Rejections
 from functions.intake.validate import SLICE_ROWS, read_many, read_single, shared_key
 from ims.lanes import Lane
+from ims.runtime.clients.callers import Asker
 from ims.topics import Channel
 
 Make = Callable[..., Asker]
