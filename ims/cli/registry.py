@@ -152,7 +152,8 @@ def issue_command(
     as_json: Json = False,
 ) -> None:
     """Issue a service key."""
-    show(_run(lambda r: issue_key(r, customer, kind, rate_per_s=rate_per_s, daily_cap=daily_cap, allowed_ips=allow_ip or ())), as_json)
+    allowed = allow_ip or ()
+    show(on_registry(lambda r: issue_key(r, customer, kind, rate_per_s=rate_per_s, daily_cap=daily_cap, allowed_ips=allowed)), as_json)
 
 
 @keys.command("rotate")
@@ -165,56 +166,56 @@ def rotate_command(
 ) -> None:
     """Make a new secret; the old one lives on for an overlap."""
     if callback:
-        show(_run(lambda r: rotate_callback_secret(r, customer, overlap_s)), as_json)
+        show(on_registry(lambda r: rotate_callback_secret(r, customer, overlap_s)), as_json)
     else:
-        show(_run(lambda r: rotate_secret(r, customer, username, overlap_s)), as_json)
+        show(on_registry(lambda r: rotate_secret(r, customer, username, overlap_s)), as_json)
 
 
 @keys.command("stop")
 def stop_key_command(key: str, as_json: Json = False) -> None:
     """Refuse a service key from now on."""
-    show(_run(lambda r: set_active(r, key, False)), as_json)
+    show(on_registry(lambda r: set_active(r, key, False)), as_json)
 
 
 @keys.command("start")
 def start_key_command(key: str, as_json: Json = False) -> None:
     """Take a stopped service key into service again."""
-    show(_run(lambda r: set_active(r, key, True)), as_json)
+    show(on_registry(lambda r: set_active(r, key, True)), as_json)
 
 
 @keys.command("list")
 def list_keys_command(customer: AnyCustomer = None, as_json: Json = False) -> None:
     """List service keys."""
-    show(_run(lambda r: list_keys(r, customer)), as_json)
+    show(on_registry(lambda r: list_keys(r, customer)), as_json)
 
 
 def register_command(
     file: Annotated[Path, typer.Argument(help="A JSON file, or - for standard input.", allow_dash=True)], as_json: Json = False
 ) -> None:
-    """Register customers, keys, sender numbers, sender profiles, templates and endpoints from a file."""
+    """Register customers, keys, sender numbers and profiles, templates, push apps and endpoints from a file."""
     try:
         text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as exc:
         fail(f"{file}: {exc.strerror}")
-    show(_run(lambda r: register(r, text)), as_json)
+    show(on_registry(lambda r: register(r, text)), as_json)
 
 
 @optout.command("add")
 def add_opt_outs_command(customer: str, numbers: Numbers, channel: Channels = None, as_json: Json = False) -> None:
     """Send these recipients nothing more."""
-    show(_run(lambda r: add_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
+    show(on_registry(lambda r: add_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
 
 
 @optout.command("remove")
 def remove_opt_outs_command(customer: str, numbers: Numbers, channel: Channels = None, as_json: Json = False) -> None:
     """Send to these recipients again."""
-    show(_run(lambda r: remove_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
+    show(on_registry(lambda r: remove_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
 
 
 @optout.command("list")
 def list_opt_outs_command(customer: AnyCustomer = None, as_json: Json = False) -> None:
     """Show how many opted out, and when."""
-    show(_run(lambda r: list_opt_outs(r, customer)), as_json)
+    show(on_registry(lambda r: list_opt_outs(r, customer)), as_json)
 
 
 def stop_command(
@@ -236,18 +237,18 @@ def stop_command(
     if listed:
         if named or customer or lift:
             fail("--list stands alone")
-        show(_run(list_stops), as_json)
+        show(on_registry(list_stops), as_json)
         return
     if len(named) > 1 or not (named or customer):
         fail("name one of --template, --sender and --campaign, with or without --customer, or --customer alone")
     kind, value = named[0] if named else ("customer", customer)
-    show(_run(lambda r: stop(r, kind, value, customer if named else "", lift)), as_json)
+    show(on_registry(lambda r: stop(r, kind, value, customer if named else "", lift)), as_json)
 
 
 # --- inside
 
 
-def _run(act: Callable[[SqlRegistry], Awaitable[T]]) -> T:
+def on_registry(act: Callable[[SqlRegistry], Awaitable[T]]) -> T:
     """Open the registry, act, close it. Exit code 1 with what is wrong."""
 
     async def opened() -> T:

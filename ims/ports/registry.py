@@ -1,4 +1,4 @@
-"""What IMS knows beforehand: customers, keys, sender numbers, profiles, templates, endpoints, stops, opt-outs."""
+"""What IMS knows beforehand: customers, keys, sender numbers, profiles, templates, push apps, endpoints, stops, opt-outs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ims.lanes import Lane
+from ims.ports.push import PushApp, PushTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Directory(Protocol):
 
     def template(self, customer: str, channel: str, code: str) -> Template | None: ...
 
+    def push_app(self, customer: str, app_id: str) -> PushApp | None: ...
+
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         """Whether an emergency stop covers such a message."""
         ...
@@ -69,6 +72,9 @@ class Directory(Protocol):
 
 class Registry(Protocol):
     """Reads of the registry."""
+
+    @property
+    def push_tokens(self) -> PushTokens: ...
 
     async def directory(self) -> Directory: ...
 

@@ -90,6 +90,33 @@ def _printable(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _rsa(key: SecretStr) -> SecretStr:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    if not isinstance(_loaded(key), RSAPrivateKey):
+        raise ValueError("not a PEM private RSA key")  # noqa: TRY004 - pydantic reads this kind
+    return key
+
+
+def _p256(key: SecretStr) -> SecretStr:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    loaded = _loaded(key)
+    if not isinstance(loaded, EllipticCurvePrivateKey) or loaded.curve.name != "secp256r1":
+        raise ValueError("not a PEM private key on the curve P-256")
+    return key
+
+
+def _loaded(key: SecretStr) -> object:
+    """Looked at when it is registered: a key that cannot sign would be found out by the first message."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        return load_pem_private_key(key.get_secret_value().encode(), None)
+    except (ValueError, TypeError):
+        raise ValueError("not a PEM private key") from None
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -113,6 +140,35 @@ class TemplateEntry(_Entry):
     category: Lane | None = None
 
 
+class ServiceAccountEntry(BaseModel):
+    """The file that Google gives for a service account, as it is; what we do not need of it is left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    project_id: Annotated[str, Field(pattern=r"^[a-z0-9.:-]{1,100}$")]  # it stands in the address that we call
+    client_email: Annotated[str, Field(pattern=r"^[^\s@]{1,200}@[^\s@]{1,200}$")]
+    private_key: Annotated[SecretStr, Field(max_length=10_000), AfterValidator(_rsa)]
+    private_key_id: Annotated[str, Field(pattern=r"^[\w-]{0,100}$")] = ""
+
+
+class ApnsEntry(_Entry):
+    """What Apple gives for a team's signing key (.p8), and the app that it is used for."""
+
+    team_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{10}$")]
+    key_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{10}$")]
+    private_key: Annotated[SecretStr, Field(max_length=10_000), AfterValidator(_p256)]
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,154}$")]  # the bundle id
+    environment: Literal["production", "sandbox"] = "production"
+
+
+class PushAppEntry(_Entry):
+    """One app. A service that is left out keeps the keys it has."""
+
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+    fcm: ServiceAccountEntry | None = None
+    apns: ApnsEntry | None = None
+
+
 class CustomerEntry(_Entry):
     """One customer."""
 
@@ -126,6 +182,7 @@ class CustomerEntry(_Entry):
     sender_numbers: list[Annotated[str, AfterValidator(_sender_number)]] = []
     sender_profiles: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]] = []
     templates: list[TemplateEntry] = []
+    push_apps: list[PushAppEntry] = []
 
 
 class RegistrationFile(_Entry):

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from ims.adapters.sql import registry_writes as writes
 from ims.adapters.sql.database import Database
 from ims.adapters.sql.opted_out import among
+from ims.adapters.sql.push_tokens import SqlPushTokens
 from ims.adapters.sql.registry_snapshot import Snapshot, load, service_key_of
 from ims.adapters.sql.registry_tables import VALUE_CHARACTERS, bump, insert_ignored, opt_outs, service_keys, stops, version
 from ims.errors import Rejected, Unavailable
@@ -67,6 +68,7 @@ class SqlRegistry:
         self._db = db
         self._sealer = sealer
         self._now_ms = now_ms
+        self.push_tokens = SqlPushTokens(db, sealer, now_ms)
         self._monotonic = monotonic
         self._snapshot: Snapshot | None = None
         self._loaded_at = self._checked_at = float("-inf")

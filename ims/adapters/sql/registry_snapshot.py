@@ -13,6 +13,7 @@ from ims.adapters.sql.registry_tables import (
     credentials,
     customers,
     endpoints,
+    push_apps,
     sender_numbers,
     sender_profiles,
     service_keys,
@@ -22,6 +23,7 @@ from ims.adapters.sql.registry_tables import (
 )
 from ims.errors import Misconfigured, Poison
 from ims.lanes import Lane
+from ims.ports.push import PushApp
 from ims.ports.registry import Customer, ServiceKey, Template
 from ims.protocol.sealing import Sealer
 
@@ -41,6 +43,7 @@ class Snapshot:
     profiles: frozenset[tuple[str, str]]
     templates: dict[tuple[str, str, str], Template]
     stops: frozenset[tuple[str, str, str]]  # customer or "", kind, value
+    push_apps: dict[tuple[str, str], PushApp]
 
     def service_key(self, key: str) -> ServiceKey | None:
         return self.keys.get(key)
@@ -59,6 +62,9 @@ class Snapshot:
 
     def template(self, customer: str, channel: str, code: str) -> Template | None:
         return self.templates.get((customer, channel, code))
+
+    def push_app(self, customer: str, app_id: str) -> PushApp | None:
+        return self.push_apps.get((customer, app_id))
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         if not self.stops:
@@ -118,6 +124,10 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
             for row in conn.execute(select(templates))
         },
         stops=frozenset((row.customer, row.kind, row.value) for row in conn.execute(select(stops))),
+        push_apps={
+            (row.customer, row.app_id): PushApp(row.app_id, bool(row.fcm), bool(row.apns))
+            for row in conn.execute(select(push_apps.c.customer, push_apps.c.app_id, push_apps.c.fcm, push_apps.c.apns))
+        },
     )
 
 

@@ -162,6 +162,49 @@ stops = Table(
     **ON_A_SERVER,
 )
 
+# Apps that push goes to; the keys of their services are sealed together: JSON of ims.ports.push.PushKeys.
+push_apps = Table(
+    "push_apps",
+    metadata,
+    _customer(key=True),
+    Column("app_id", name(40), primary_key=True),
+    Column("fcm", Boolean, nullable=False),
+    Column("apns", Boolean, nullable=False),
+    Column("sealed", sealed(), nullable=False),
+    Column("key_id", String(20), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
+# Tokens of apps. Writing them leaves the change counter alone: they are many, and no snapshot holds them.
+push_tokens = Table(
+    "push_tokens",
+    metadata,
+    _customer(key=True),
+    Column("app_id", name(40), primary_key=True),
+    Column("token", VARBINARY(RECIPIENT_BYTES), primary_key=True),  # keyed index
+    Column("owner", VARBINARY(RECIPIENT_BYTES), nullable=False),  # keyed index of the app_user_id; empty: nobody's
+    Column("platform", String(10), nullable=False),
+    Column("sealed", sealed(), nullable=False),  # the token and the app_user_id
+    Column("key_id", String(20), nullable=False),
+    Column("notification", Boolean, nullable=False),
+    Column("notification_at", BigInteger, nullable=False),  # of the last change of the consent; 0: never said
+    Column("ad", Boolean, nullable=False),
+    Column("ad_at", BigInteger, nullable=False),
+    Column("night_ad", Boolean, nullable=False),
+    Column("night_ad_at", BigInteger, nullable=False),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("retired_at", BigInteger, nullable=False),  # 0: live
+    Column("retired_code", String(10), nullable=False),
+    _created_at(),
+    Index("push_tokens_by_owner", "customer", "app_id", "owner", "retired_at", "seen_at"),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
 # Clear secrets of the demo customers only: `ims up` prints them again after a restart.
 demo_secrets = Table(
     "demo_secrets",

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
 
+from ims.adapters.sql.push_tokens import open_keys, seal_keys
 from ims.adapters.sql.registry_snapshot import secret_context, service_key_of
 from ims.adapters.sql.registry_tables import (
     callback_secrets,
@@ -16,15 +17,25 @@ from ims.adapters.sql.registry_tables import (
     demo_secrets,
     endpoints,
     insert_ignored,
+    push_apps,
     sender_numbers,
     sender_profiles,
     service_keys,
     templates,
 )
 from ims.errors import Rejected
+from ims.ports.push import ApnsKey, FcmKey, PushKeys
 from ims.ports.registry import ServiceKey
 from ims.protocol.sealing import Sealer
-from ims.rules.registration import CustomerEntry, Problem, RegistrationFile, RegistrationRefused, ServiceKeyEntry, TemplateEntry
+from ims.rules.registration import (
+    CustomerEntry,
+    Problem,
+    PushAppEntry,
+    RegistrationFile,
+    RegistrationRefused,
+    ServiceKeyEntry,
+    TemplateEntry,
+)
 from ims.rules.signing import new_secret
 
 REGISTERED_OVERLAP_S = 86_400  # a secret replaced by a file lives on as long as one that was rotated
@@ -144,6 +155,8 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
         conn.execute(insert_ignored(sender_profiles), {"customer": name, "sender_key": sender_key, "created_at": now_ms})
     for template in entry.templates:
         _register_template(conn, now_ms, name, template)
+    for app in entry.push_apps:
+        _register_app(conn, sealer, now_ms, name, app)
     return Issued(name, entry.username, _register_keys(conn, now_ms, entry), secret, callback_secret)
 
 
@@ -195,6 +208,32 @@ def _register_template(conn: Connection, now_ms: int, customer: str, entry: Temp
     if given:
         mine = and_(templates.c.customer == customer, templates.c.channel == entry.channel, templates.c.code == entry.code)
         conn.execute(update(templates).where(mine).values(given))
+
+
+def _register_app(conn: Connection, sealer: Sealer, now_ms: int, customer: str, entry: PushAppEntry) -> None:
+    mine = and_(push_apps.c.customer == customer, push_apps.c.app_id == entry.app_id)
+    row = conn.execute(select(push_apps.c.sealed, push_apps.c.key_id).where(mine)).first()
+    kept = PushKeys() if row is None else open_keys(sealer, customer, entry.app_id, row.sealed, row.key_id)
+    given, apple = entry.fcm, entry.apns
+    keys = PushKeys(
+        fcm=FcmKey(given.project_id, given.client_email, given.private_key.get_secret_value(), given.private_key_id) if given else kept.fcm,
+        apns=ApnsKey(apple.team_id, apple.key_id, apple.private_key.get_secret_value(), apple.topic, apple.environment)
+        if apple
+        else kept.apns,
+    )
+    if row is not None and keys == kept:
+        return
+    values = {
+        "fcm": keys.fcm is not None,
+        "apns": keys.apns is not None,
+        "sealed": seal_keys(sealer, customer, entry.app_id, keys),
+        "key_id": sealer.key_id,
+        "changed_at": now_ms,
+    }
+    if row is None:
+        conn.execute(insert(push_apps), {"customer": customer, "app_id": entry.app_id, "created_at": now_ms, **values})
+    else:
+        conn.execute(update(push_apps).where(mine).values(values))
 
 
 def _register_keys(conn: Connection, now_ms: int, entry: CustomerEntry) -> tuple[ServiceKey, ...]:
