@@ -2,7 +2,7 @@
 
 A code means something only with its family: `3018` is "not an active KakaoTalk user" in "kakao" and "sender line protected"
 in "mt". "ims" holds our own (7xxx stopped before any provider, 8xxx transport), which stand in every family.
-From domain/korean-messaging.md 3.1, 3.2 and 3.6; the MT column "fallback" is ours, the source has
+From domain/korean-messaging.md 3.1 to 3.6; the MT column "fallback" is ours, the source has
 none; where the source describes a group of Kakao codes only as a whole, the single texts in it are ours.
 """
 
@@ -29,7 +29,7 @@ class ResultClass(StrEnum):
 class ResultCode:
     """One code of one family."""
 
-    family: str  # kakao, mt, ims
+    family: str  # kakao, mt, email, push, rcs, ims
     code: str
     name: str
     ko: str
@@ -64,11 +64,14 @@ UNREADABLE = "8005"
 NO_REPORT = "8100"
 INTERNAL = "9999"
 
-_FAMILY = {"AT": "kakao", "AI": "kakao", "FT": "kakao", "BT": "kakao", "SMS": "mt", "LMS": "mt", "MMS": "mt"}
+_FAMILY = {
+    "AT": "kakao", "AI": "kakao", "FT": "kakao", "BT": "kakao", "SMS": "mt", "LMS": "mt", "MMS": "mt",
+    "EM": "email", "PU": "push", "RCS": "rcs",
+}  # fmt: skip
 
 
 def family_of(report_type: str) -> str:
-    """The family in which a code of this report type is read; "ims" for types without a table of their own yet."""
+    """The family in which a code of this report type is read; "ims" where there is no type."""
     return _FAMILY.get(report_type, "ims")
 
 
@@ -304,9 +307,98 @@ _KAKAO = (
     _Group("POLICY", "later", "n", "", (("3022", "outside_window", "발송 가능 시간 아님", "outside the sending window"),)),
 )
 
+# The enhanced status x.y.zz of an SMTP answer as xyzz (domain 3.3); what lists or people say of a mailbox is 59xx.
+_EMAIL = (
+    _Group("SUCCESS", "n", "n", "", (("0000", "delivered", "성공", "delivered to the recipient's mail server (not: read)"),)),
+    _Group("PERMANENT", "n", "y", "invalid", (
+        ("5101", "no_mailbox", "존재하지 않는 메일함", "no such mailbox"),
+        ("5102", "no_domain", "존재하지 않는 도메인", "no such domain"),
+        ("5103", "bad_address", "잘못된 메일 주소", "bad address syntax"),
+        ("5110", "null_mx", "메일을 받지 않는 도메인", "the domain takes no mail"),
+        ("5106", "mailbox_moved", "이전된 메일함", "mailbox has moved"),
+        ("5201", "mailbox_disabled", "사용 중지된 메일함", "mailbox disabled"),
+    )),
+    _Group("TEMPORARY", "later", "y", "", (
+        ("4202", "mailbox_full", "메일함 용량 초과(일시)", "mailbox full, for now"),
+        ("4400", "network", "네트워크 오류", "network fault"),
+        ("4401", "host_no_answer", "수신 서버 무응답", "the host does not answer"),
+        ("4402", "bad_connection", "연결 불량", "bad connection"),
+        ("4403", "directory_failure", "DNS 서버 오류", "directory server failure"),
+        ("4404", "unable_to_route", "경로 없음", "unable to route"),
+        ("4405", "congestion", "수신 서버 혼잡", "mail system congestion"),
+        ("4406", "routing_loop", "메일 경로 순환", "routing loop"),
+        ("4407", "delivery_expired", "전달 시한 초과", "delivery time expired"),
+        ("4700", "policy_for_now", "수신 정책으로 일시 거부", "refused by policy for now"),
+        ("4701", "not_authorised_for_now", "수신 권한 문제로 일시 거부", "not authorised for now"),
+        ("4000", "temporary", "일시적인 오류", "temporary failure without a closer word"),
+    )),
+    _Group("TEMPORARY", "n", "y", "", (
+        ("5202", "mailbox_full_for_good", "메일함 용량 초과", "mailbox full"),
+        ("5000", "refused", "수신 서버 거부", "refused without a closer word"),
+    )),
+    _Group("CONFIG", "n", "p", "", (
+        ("5203", "too_big_for_mailbox", "수신 허용 크기 초과", "larger than the mailbox takes"),
+        ("5304", "too_big", "메일 크기 초과", "larger than the server takes"),
+        ("5701", "not_authorised", "발송 권한 없음", "delivery not authorised"),
+        ("5720", "dkim_failed", "DKIM 검증 실패", "DKIM failed"),
+        ("5721", "dkim_not_accepted", "DKIM 서명 불인정", "no acceptable DKIM signature"),
+        ("5722", "dkim_mismatch", "DKIM 서명자 불일치", "DKIM signature does not match the author"),
+        ("5723", "spf_failed", "SPF 검증 실패", "SPF failed"),
+        ("5724", "spf_error", "SPF 확인 오류", "SPF could not be checked"),
+        ("5725", "reverse_dns", "역방향 DNS 없음", "reverse DNS failed"),
+        ("5726", "authentication", "발신 인증 실패", "several authentication checks failed"),
+        ("5727", "null_mx_sender", "발신 도메인이 메일을 받지 않음", "the sender's domain takes no mail"),
+    )),
+    _Group("POLICY", "n", "y", "suppress", (("5901", "provider_suppressed", "발송사 수신 제한 목록", "on the provider's own list"),)),
+    _Group("POLICY", "n", "n", "suppress", (("5902", "complaint", "스팸 신고", "the recipient complained"),)),
+)
+
+# HTTP status and a discriminator (domain 3.4); `invalid`: the token is retired.
+_PUSH = (
+    _Group("SUCCESS", "n", "n", "", (("0000", "taken", "성공", "taken by the push service (nobody tells when it is shown)"),)),
+    _Group("PERMANENT", "n", "y", "invalid", (
+        ("4041", "unregistered", "해지된 토큰", "the token is no longer registered"),
+        ("4101", "unregistered_since", "해지된 토큰", "the token is no longer active"),
+        ("4102", "expired_token", "만료된 토큰", "the token has expired"),
+        ("4001", "bad_token", "잘못된 토큰", "the token is not one of this service"),
+        ("4003", "other_app", "다른 앱의 토큰", "the token is another app's"),
+        ("4031", "other_project", "다른 프로젝트의 토큰", "the token is another project's"),
+    )),
+    _Group("PERMANENT", "n", "y", "", (("4040", "no_live_token", "등록된 토큰 없음", "the user has no live token"),)),
+    _Group("CONFIG", "n", "p", "", (
+        ("4002", "bad_request", "푸시 요청 형식 오류", "the push service finds the request wrong"),
+        ("4011", "third_party_auth", "인증서 또는 키 오류", "the service's own credential for the platform fails"),
+        ("4032", "bad_provider_token", "발송 키 오류", "the provider token is wrong or expired"),
+        ("4131", "payload_too_large", "푸시 내용 크기 초과", "payload too large"),
+    )),
+    _Group("TEMPORARY", "y", "y", "", (
+        ("4291", "too_many", "발송 속도 제한", "too many requests"),
+        ("4292", "too_many_key_updates", "키 갱신이 너무 잦음", "the provider token was renewed too often"),
+        ("5001", "server_error", "푸시 서버 오류", "internal error of the push service"),
+        ("5031", "unavailable", "푸시 서버 일시 중단", "the push service is unavailable"),
+    )),
+)
+
+_RCS = (
+    _Group("SUCCESS", "n", "n", "", (("0000", "delivered", "성공", "delivered"),)),
+    _Group("PERMANENT", "n", "y", "", (
+        ("6001", "no_rcs", "RCS 미지원 단말", "the handset has no RCS"),
+        ("6002", "invalid_contact", "잘못된 수신번호", "invalid contact"),
+        ("6003", "unable_to_send", "전송할 수 없음", "unable to send"),
+    )),
+    _Group("TEMPORARY", "n", "y", "", (("6004", "expired", "유효시간 초과", "expired before it was delivered"),)),
+    _Group("TEMPORARY", "y", "y", "", (("6005", "too_many", "전송 속도 또는 한도 초과", "rate or quota exceeded"),)),
+    _Group("CONFIG", "n", "y", "", (
+        ("6007", "brand_not_usable", "사용할 수 없는 브랜드, 챗봇 또는 포맷", "brand, chatbot or format not usable"),
+        ("6008", "auth_failed", "RCS 인증 실패", "authentication failed"),
+    )),
+    _Group("UNKNOWN", "n", "p", "", (("6006", "duplicate_id", "중복된 메시지 id", "the id was used before: the first result decides"),)),
+    _Group("PERMANENT", "n", "p", "", (("6999", "other", "기타 RCS 오류", "another failure of RCS"),)),
+)
+
 
 def _index() -> Iterator[tuple[tuple[str, str], ResultCode]]:
-    for family, groups in (("ims", _IMS), ("mt", _MT), ("kakao", _KAKAO)):
+    for family, groups in (("ims", _IMS), ("mt", _MT), ("kakao", _KAKAO), ("email", _EMAIL), ("push", _PUSH), ("rcs", _RCS)):
         for group in groups:
             for code, name, ko, en in group.codes:
                 yield (

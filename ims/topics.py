@@ -14,22 +14,63 @@ class Channel(StrEnum):
     """What a client asked for, as the path says it."""
 
     AT = "at"
+    FT = "ft"
+    BT = "bt"
     MT = "mt"
+    EMAIL = "email"
+    PUSH = "push"
+    RCS = "rcs"
+
+    @property
+    def code(self) -> str:
+        """As topics and reports name it: two letters (contract 5, domain 9.4)."""
+        return _CHANNEL_CODE.get(self, self.value.upper())
+
+
+_CHANNEL_CODE = {Channel.EMAIL: "EM", Channel.PUSH: "PU", Channel.RCS: "RC"}
 
 
 class SendType(StrEnum):
     """What goes out, after route has chosen."""
 
     AT = "AT"
+    BT = "BT"
     SMS = "SMS"
     LMS = "LMS"
+    MMS = "MMS"
+    EMAIL = "EMAIL"
+    PUSH = "PUSH"
+    RCS = "RCS"
+
+    @property
+    def report_type(self) -> str:
+        """As results name it (domain 9.4)."""
+        return _REPORT_TYPE.get(self, self.value)
 
 
-# A one-time code is never an ad, AlimTalk may not carry ads [Kakao]: pairs that cannot exist have no topic.
-_NO_TOPIC = {(SendType.AT, Lane.AD)}
-_NO_RECV = {(Channel.AT, Lane.AD)}
+_REPORT_TYPE = {SendType.EMAIL: "EM", SendType.PUSH: "PU"}
 
-STAGES = ("route", "send_mt", "send_kakao", "report", "callback", "store", "analyze", "deadletter")
+# AlimTalk may not carry ads, a brand message is never a one-time code [Kakao]: pairs that cannot exist have no topic.
+_NO_TOPIC = {(SendType.AT, Lane.AD), (SendType.BT, Lane.AUTH)}
+_NO_RECV = {(Channel.AT, Lane.AD), (Channel.FT, Lane.AUTH), (Channel.BT, Lane.AUTH)}
+
+# What goes out for a channel; a text's type depends on its length and files.
+TYPE_OF: dict[Channel, SendType] = {
+    Channel.AT: SendType.AT,
+    Channel.FT: SendType.BT,  # FriendTalk ended on 2025-12-31: its requests become brand messages to friends
+    Channel.BT: SendType.BT,
+    Channel.EMAIL: SendType.EMAIL,
+    Channel.PUSH: SendType.PUSH,
+    Channel.RCS: SendType.RCS,
+}
+SENDERS: dict[str, tuple[SendType, ...]] = {  # who makes the calls of which types
+    "send_mt": (SendType.SMS, SendType.LMS, SendType.MMS),
+    "send_kakao": (SendType.AT, SendType.BT),
+    "send_email": (SendType.EMAIL,),
+    "send_push": (SendType.PUSH,),
+    "send_rcs": (SendType.RCS,),
+}
+STAGES = ("route", *SENDERS, "report", "callback", "store", "analyze", "deadletter")
 
 
 class Leg(StrEnum):
@@ -39,7 +80,7 @@ class Leg(StrEnum):
     BACK = "back"  # to the customer: everything else
 
 
-OUTWARD = tuple(s for s in STAGES if s == "route" or s.startswith("send_"))
+OUTWARD = ("route", *SENDERS)
 BACKWARD = tuple(s for s in STAGES if s not in OUTWARD)
 
 
@@ -55,7 +96,12 @@ AUDIT = "LOG-AUDIT"
 
 def recv(channel: Channel, lane: Lane) -> str:
     """Accepted messages on their way to route."""
-    return f"RECV-{channel.upper()}-{lane.upper()}"
+    return f"RECV-{channel.code}-{lane.upper()}"
+
+
+def may_exist(channel: Channel, lane: Lane) -> bool:
+    """Whether such messages exist at all: AlimTalk carries no ads, a brand message no one-time codes."""
+    return (channel, lane) not in _NO_RECV
 
 
 def send(send_type: SendType, lane: Lane) -> str:
@@ -87,11 +133,9 @@ def consumed_by(stage: str, lane: Lane) -> list[str]:
     """The topics of one stage in one lane: what a KafkaSource, or our own dispatcher, subscribes to."""
     match stage:
         case "route":
-            return [recv(c, lane) for c in Channel if (c, lane) not in _NO_RECV]
-        case "send_mt":
-            return [send(t, lane) for t in (SendType.SMS, SendType.LMS)]
-        case "send_kakao":
-            return [] if (SendType.AT, lane) in _NO_TOPIC else [send(SendType.AT, lane)]
+            return [recv(c, lane) for c in Channel if may_exist(c, lane)]
+        case sender if sender in SENDERS:
+            return [send(t, lane) for t in SENDERS[sender] if (t, lane) not in _NO_TOPIC]
         case "report":
             return [report(lane)]
         case "callback":

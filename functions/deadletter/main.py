@@ -60,7 +60,7 @@ def _settle(attributes: dict[str, str], record: Record, lane: Lane, stage: str, 
     if not isinstance(data, MessageAccepted | SendRequested):
         return []
     refusals = [Refusal(pos=r.pos, result=FAILED, code=results.INTERNAL) for r in data.rows]
-    kind = data.send_type if isinstance(data, SendRequested) else ""
+    kind = data.send_type.report_type if isinstance(data, SendRequested) else ""
     refused = MessageRefused(birth=data.birth, attempt=data.attempt, stage=f"deadletter:{stage}", report_type=kind, refusals=refusals)
     return [Emit(topics.report(lane), derived(event.id, f"dead-{stage}"), refused, event.subject, lane, event.channel)]
 

@@ -4,6 +4,7 @@ Every outcome can arrive twice, early, late or contradict another. First definit
 once. A result is remembered with the event that caused it (`Told.cause`), so the same event tells the same again.
 
     nothing yet --accepted--> SENT --report--> DELIVERED | FAILED
+    nothing yet --taken, and nothing more will be told--> DELIVERED
     nothing yet --report--> DELIVERED | FAILED          "report_before_answer": the answer then changes nothing
     SENT --deadline--> UNKNOWN --late report--> DELIVERED | FAILED     told again, number 2
     SENT | nothing --definite failure, a step is left--> taken over by the next attempt, nothing is told here
@@ -50,8 +51,10 @@ class Folding:
             member = self.dispatch.member(o.pos)
             if o.status == "accepted":
                 self._accepted(member)
+            elif o.status == "delivered":  # a provider that tells no more: a push service, a relay without reports
+                self._delivered(member, o.code, data.answered_at, o.provider_code, data.send_type.report_type)
             elif o.status == "failed":
-                self._failed(member, o.code, data.answered_at, o.provider_code, data.send_type)
+                self._failed(member, o.code, data.answered_at, o.provider_code, data.send_type.report_type)
             else:
                 self._uncertain(member, o.code or results.NO_ANSWER)
 
@@ -91,7 +94,7 @@ class Folding:
             if call.report_due and call.report_due <= self.now:
                 for member in self.dispatch.open_members(call):
                     if not self._step(member, results.NO_REPORT, unknown=True):
-                        self._tell(member, UNKNOWN, results.NO_REPORT, self.now, "", call.send_type)
+                        self._tell(member, UNKNOWN, results.NO_REPORT, self.now, "", call.send_type.report_type)
 
     # --- transitions
 
@@ -157,7 +160,7 @@ class Folding:
 
     def _type(self, member: Member) -> str:
         call = self.call_of(member)
-        return call.send_type if call else ""
+        return call.send_type.report_type if call else ""
 
     def call_of(self, member: Member) -> Call | None:
         """The call that a member stands in."""

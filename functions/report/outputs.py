@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from functions.report.fold import Folding
 from ims import topics
 from ims.ports.dispatch import CallOutcome, CallStatus, Member, Told
 from ims.protocol.envelope import Emit, Event
 from ims.protocol.events import MessageAccepted, MessageSettled, Row, Settled, SettledGroup, Shared
 from ims.protocol.ids import derived
-from ims.rules.fallback import step_shared
-from ims.topics import Channel
+from ims.rules.fallback import step_row, step_shared
 
 SETTLED_ROWS = 200  # results in one event
 
@@ -84,7 +81,7 @@ def _settled(
         message_id=row.message_id,
         number=told.number,
         attempt=d.attempt,
-        report_type=told.report_type or shared.channel.upper(),
+        report_type=told.report_type or shared.channel.code,
         report_code=told.code,
         result=told.result,
         report_at=told.at,
@@ -107,9 +104,9 @@ def next_attempt(event: Event, f: Folded) -> Iterator[Emit]:
     attempt = f.folding.dispatch.attempt + 1
     shared = step_shared(f.payload.shared, attempt)
     reworded = any(s.text is not None for s in f.payload.shared.fallback[: attempt - 1])  # the step's text, not the row's
-    rows = [msgspec.structs.replace(r, text=None) if reworded else r for r in f.payload.rows if r.pos in members]
+    rows = [step_row(r, shared, reworded=reworded) for r in f.payload.rows if r.pos in members]
     data = MessageAccepted(
         birth=f.payload.birth, attempt=attempt, received_at=f.payload.received_at, send_by=f.payload.send_by, shared=shared, rows=rows
     )
     id_ = derived(event.id, f"step|{f.payload.birth}", attempt)
-    yield Emit(topics.recv(Channel.MT, event.lane), id_, data, f.payload.birth, event.lane, Channel.MT)
+    yield Emit(topics.recv(shared.channel, event.lane), id_, data, f.payload.birth, event.lane, shared.channel)

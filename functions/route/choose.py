@@ -10,7 +10,7 @@ from ims.protocol.events import MessageAccepted, MessageRefused, Refusal, Row, S
 from ims.protocol.ids import derived
 from ims.rules import text as texts
 from ims.rules.template import MissingVariable, render
-from ims.topics import SendType
+from ims.topics import TYPE_OF, Channel, SendType
 
 UNENCODABLE = "7110"
 VARIABLE_MISSING = "7113"
@@ -18,8 +18,8 @@ VARIABLE_MISSING = "7113"
 
 def type_of(shared: Shared, row: Row) -> SendType:
     """The type of one row. MissingVariable when its text cannot be rendered (intake has rendered it once: our fault)."""
-    if shared.channel == topics.Channel.AT:
-        return SendType.AT
+    if shared.channel != Channel.MT:
+        return TYPE_OF[shared.channel]
     if shared.message_type != "AUTO":
         return SendType(shared.message_type)
     return SendType(texts.chosen_type(shared.title, texts.byte_count(render(row.text or shared.text or "", row.mapping))))
@@ -30,7 +30,7 @@ def route(event: Event, accepted: MessageAccepted, now: int) -> Iterator[Emit]:
     shared = accepted.shared
     by_type: dict[SendType, Sequence[Row]] = {}
     refusals: list[Refusal] = []
-    if shared.channel == topics.Channel.AT or shared.message_type != "AUTO":
+    if shared.channel != Channel.MT or shared.message_type != "AUTO":
         by_type[type_of(shared, accepted.rows[0])] = accepted.rows
     else:
         split: dict[SendType, list[Row]] = {}

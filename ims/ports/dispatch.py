@@ -53,7 +53,7 @@ class CallStatus:
 class CallOutcome(msgspec.Struct, array_like=True):
     """What became of one member in the call, in the order of `Call.members`."""
 
-    status: str  # accepted, failed, unknown
+    status: str  # accepted, delivered, failed, unknown
     code: str = ""
     provider_code: str = ""
     provider_id: str = ""

@@ -9,14 +9,18 @@ from typing import Any, NamedTuple, Protocol
 from ims.protocol.events import DeliveryReport
 from ims.topics import SendType
 
+_NONE: Mapping[str, Any] = {}  # a plain one: encoders know no others
+
 
 class Outgoing(NamedTuple):
     """One member of a call."""
 
     ref: str  # ours; comes back in the delivery report
-    to: str  # domestic digits: 01012345678
+    to: str  # what `to_kind` says: 01012345678
     text: str  # unrendered, with #{name}
     mapping: Mapping[str, str]
+    to_kind: str = ""  # "": domestic digits; user (an app_user_id), email, token, topic
+    fields: Mapping[str, Any] = _NONE  # the channel's own fields of this recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,11 @@ class OutgoingCall:
     title: str = ""
     sender_key: str = ""
     template_code: str = ""
-    message_type: str = ""  # AT, AI
+    message_type: str = ""  # as accepted: AT, AI, TEXT, ...
     header: str = ""
     attachment: Mapping[str, Any] = field(default_factory=dict)
     supplement: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)  # what only this channel has, named as in the request, unrendered
 
     def __repr__(self) -> str:
         return f"<OutgoingCall {self.key} {self.send_type} of {len(self.members)}>"
@@ -43,7 +48,7 @@ class OutgoingCall:
 class Answer(NamedTuple):
     """What the provider said about one member, in the order of the call."""
 
-    status: str  # accepted, failed, unknown
+    status: str  # accepted, delivered (taken, and nothing more will be told), failed, unknown
     code: str = ""  # result code of the channel (ims.results); empty when accepted
     provider_code: str = ""
     provider_id: str = ""

@@ -26,7 +26,10 @@ class Row(_Data, frozen=True, kw_only=True):
 
     pos: int  # position in the birth event, 0 and up; survives every split
     message_id: str
-    to: str  # domestic digits, normalised: 01012345678
+    to: str  # what `to_kind` says, normalised: 01012345678
+    to_kind: str = ""  # "": domestic digits; user (an app_user_id), email, token, topic
+    fields: dict[str, Any] = {}  # the channel's own fields that differ by recipient, named as in the request
+    also: dict[str, str] = {}  # where fallback steps of other channels find this recipient: kind ("phone" too) -> address
     mapping: dict[str, str] = {}
     bill_code: str = ""
     text: str | None = None  # when the row's text is not the shared one
@@ -36,8 +39,12 @@ class Row(_Data, frozen=True, kw_only=True):
 class Step(_Data, frozen=True, kw_only=True):
     """One fallback step, as the customer chose it."""
 
-    type: str  # SMS, LMS, AUTO
-    callback: str
+    type: str  # a message_type of its channel: SMS, LMS, AUTO, ...
+    callback: str = ""
+    channel: Channel = Channel.MT
+    fields: dict[str, Any] = {}  # the channel's own fields, as in Shared
+    sender_key: str = ""
+    template_code: str = ""
     text: str | None = None  # none: the text of the step before
     title: str = ""
     after_s: int = 0  # how long the attempt before may stay without an outcome; 0: no limit of its own
@@ -51,7 +58,7 @@ class Shared(_Data, frozen=True, kw_only=True):
     customer: str
     lane: Lane
     channel: Channel
-    message_type: str  # as accepted: AT, AI, SMS, LMS, AUTO
+    message_type: str  # as accepted, by channel: AT, AI, SMS, LMS, MMS, AUTO, ...
     text: str | None = None  # unrendered, with #{variables}
     title: str = ""
     callback: str = ""  # sender number of a text
@@ -63,6 +70,7 @@ class Shared(_Data, frozen=True, kw_only=True):
     header: str = ""
     attachment: dict[str, Any] = {}
     supplement: dict[str, Any] = {}
+    fields: dict[str, Any] = {}  # what only this channel has, named as in the request, texts unrendered
     fallback: list[Step] = []
 
 
@@ -94,7 +102,7 @@ class Outcome(_Data, frozen=True, kw_only=True):
     """What a provider's answer meant for one member of a call."""
 
     pos: int
-    status: str  # accepted, failed, unknown
+    status: str  # accepted, delivered (taken, and nothing more will be told), failed, unknown
     code: str = ""  # result code, empty when accepted
     provider_code: str = ""
     provider_id: str = ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ims import results
-from ims.ports.dispatch import EXPIRED, FAILED, REJECTED
-from ims.ports.providers import Outgoing
+from ims.lanes import Lane
+from ims.ports.dispatch import EXPIRED, FAILED, REJECTED, Call
+from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
+from ims.rules.night import ad_window_closed
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals
+from ims.topics import Channel
 
 KEY_TTL_S = 86_400  # as long as any lane's send_by: a call may be repeated under its key until nothing may be sent any more
 
@@ -19,7 +22,34 @@ def members(request: SendRequested, rows: Sequence[Row], ctx: Context) -> list[O
     """The rows as members of a call: our ref, the number, the text with its variables still in it."""
     text = request.shared.text or ""
     ref, birth, attempt = ctx.tracker.ref, request.birth, request.attempt
-    return [Outgoing(ref(birth, r.pos, attempt), r.to, r.text or text, r.mapping) for r in rows]
+    return [Outgoing(ref(birth, r.pos, attempt), r.to, r.text or text, r.mapping, r.to_kind, r.fields) for r in rows]
+
+
+def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Context) -> OutgoingCall:
+    """The call in the provider port's words; texts stay unrendered. A provider's own fallback is never asked for."""
+    shared = request.shared
+    return OutgoingCall(
+        key=call.key,
+        key_ttl_s=KEY_TTL_S,
+        send_type=call.send_type,
+        members=members(request, rows, ctx),
+        callback=shared.callback,
+        title=shared.title,
+        sender_key=shared.sender_key,
+        template_code=shared.template_code,
+        message_type=shared.message_type,
+        header=shared.header,
+        attachment=shared.attachment,
+        supplement=shared.supplement,
+        fields=shared.fields,
+    )
+
+
+async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
+    """What may have changed since acceptance, for every channel: night for ads, and what `common_refusals` looks at."""
+    if event.lane is Lane.AD and request.shared.channel is not Channel.EMAIL and ad_window_closed(ctx.clock()):
+        return {r.pos: (REJECTED, results.NIGHT_AD) for r in rows}  # e-mail is the medium that the law excepts
+    return await common_refusals(event, request, rows, ctx)
 
 
 async def common_refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:

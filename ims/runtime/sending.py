@@ -344,7 +344,7 @@ def outputs(event: Event, request: SendRequested, d: Dispatch, wanted: set[int])
     out: list[Emit] = []
     refusals = [Refusal(pos=r.pos, result=r.result, code=r.code) for r in d.refused if r.pos in wanted]
     if refusals:
-        data = MessageRefused(birth=d.birth, attempt=d.attempt, stage="send", report_type=request.send_type, refusals=refusals)
+        data = MessageRefused(birth=d.birth, attempt=d.attempt, stage="send", report_type=request.send_type.report_type, refusals=refusals)
         # More may be refused when a parked event comes back: that is another event, or nobody would believe it new.
         id_ = derived(event.id, "refused|" + ",".join(str(r.pos) for r in refusals))
         out.append(Emit(report_topic, id_, data, event.subject, event.lane, event.channel))

@@ -22,12 +22,12 @@ from ims.runtime.tracing import Tracer
 from ims.serve.admission import Admission, kinds
 from ims.serve.metrics import exposition
 from ims.telemetry import log
-from ims.topics import STAGES
+from ims.topics import SENDERS, STAGES
 from ims.wiring import build, close
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
-NAMES = ("intake", "route", "send_mt", "send_kakao", "receipt", "report", "callback", "store", "analyze", "deadletter")
-CALL_PROVIDERS = frozenset({"send_mt", "send_kakao", "receipt"})  # the only ones that need a provider's secrets
+NAMES = ("intake", *STAGES, "receipt")
+CALL_PROVIDERS = frozenset({*SENDERS, "receipt"})  # the only ones that need a provider's secrets
 _METHODS = {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"}
 
 

@@ -42,11 +42,13 @@ from ims.runtime.sinks import asgi_sink
 from ims.runtime.source import Answer, Sink
 from ims.serve.app import framework_app
 from ims.testing.provider import ScriptedProvider
+from ims.topics import SENDERS, SendType
 
 T = TypeVar("T")
 
 NOON = 1_795_402_800_000  # 2026-11-23 12:00 in Seoul
-DEADLINES = {"SMS": 60.0, "LMS": 60.0, "AT": 60.0}
+FAMILIES = tuple(s.removeprefix("send_") for s in SENDERS)
+DEADLINES = dict.fromkeys((str(t) for t in SendType), 60.0)
 
 
 class Endpoint:
@@ -178,7 +180,7 @@ class House:
         self._registry_file = LaneFile(self.home / "registry.db", create_registry)
         self._shared_file = LaneFile(self.home / "shared.db", shared_metadata.create_all)
         self.registry = SqlRegistry(self._registry_file, sealer, now_ms=clock, monotonic=lambda: self.now / 1000)
-        providers: dict[tuple[str, str], Provider] = {(f, a): self.provider for f in ("mt", "kakao") for a in ("fast", "bulk")}
+        providers: dict[tuple[str, str], Provider] = {(f, a): self.provider for f in FAMILIES for a in ("fast", "bulk")}
         self.ctx = Context(
             name=f"house-{random.randrange(10**9)}",  # noqa: S311 - a name
             clock=clock,

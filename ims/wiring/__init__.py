@@ -21,6 +21,7 @@ from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
 from ims.runtime.context import Context, Timing
 from ims.runtime.tracing import Tracer
+from ims.topics import SendType
 from ims.wiring.providers import providers, reports_come
 from ims.wiring.stores import Stores
 
@@ -52,11 +53,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         sealer=sealer,
         tracker=Tracker(ring.tag),
         timing=Timing(
-            report_deadline_s={
-                "SMS": settings.report_deadline_sms_s,
-                "LMS": settings.report_deadline_lms_s,
-                "AT": settings.report_deadline_at_s,
-            },
+            report_deadline_s={t: getattr(settings, f"report_deadline_{t.lower()}_s") for t in SendType},
             callback_retry_unit_s=settings.callback_retry_unit_s,
             park_s=settings.park_s,
             provider_tries=settings.provider_tries,

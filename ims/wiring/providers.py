@@ -8,15 +8,18 @@ from ims.config import Settings
 from ims.errors import Misconfigured
 from ims.ports.providers import Provider
 from ims.telemetry import UNLISTED
+from ims.topics import SENDERS
 
 ACCOUNTS = ("fast", "bulk")
+FAMILIES = tuple(sender.removeprefix("send_") for sender in SENDERS)
 
 
 def providers(settings: Settings) -> dict[tuple[str, str], Provider]:
     """(family, account) -> provider; one instance per provider and account, so that its connections are shared."""
     made: dict[tuple[str, str], Provider] = {}
     out: dict[tuple[str, str], Provider] = {}
-    for family, chosen in (("mt", settings.providers_mt), ("kakao", settings.providers_kakao)):
+    for family in FAMILIES:
+        chosen = getattr(settings, f"providers_{family}")
         for account in ACCOUNTS:
             if (chosen, account) not in made:
                 made[chosen, account] = _bizgo(settings, account) if chosen == "bizgo" else _simulator(settings, account)

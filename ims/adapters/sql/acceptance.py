@@ -18,6 +18,7 @@ from ims.adapters.sql.lane_tables import acceptance_slice, payloads
 from ims.adapters.sql.statements import Statement, once, padded, places
 from ims.ports.records import Birth, Existing, Reservation
 from ims.protocol.ids import day_of
+from ims.topics import Channel
 
 REMEMBER_MS = 24 * 3600 * 1000  # contract 1: the same id within 24 hours is the same message
 _NEAR_MIDNIGHT_MS = 5 * 60 * 1000
@@ -193,7 +194,7 @@ def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> Non
     """What makes `pending` countable: accepted minus settled. So many rows of each birth event were accepted just now."""
     moves: dict[tuple[str, str, str, str], int] = {}
     for b, rows in births:
-        key = (seoul_day(b.received_at), b.service_key, b.channel.upper(), "RECEIVED")
+        key = (seoul_day(b.received_at), b.service_key, Channel(b.channel).code, "RECEIVED")
         moves[key] = moves.get(key, 0) + rows
     count(conn, moves)
 

@@ -23,10 +23,12 @@ from ims.manifests.services import dashed
 from ims.scaling.settings import HTTP, Autoscaling, read
 from ims.serve import workers
 from ims.serve.app import NAMES
+from ims.topics import SENDERS as SENDING
 
 from .conftest import KNATIVE, Manifest, documents, named, objects_below
 
 AWAY_S = 3600
+SENDERS = [name.replace("_", "-") for name in SENDING]
 SERVING, EVENTING = "serving.knative.dev", "sources.knative.dev"
 
 
@@ -125,7 +127,7 @@ def test_time_limits_hold_each_other(objects: list[Manifest]) -> None:
 
 def test_a_one_time_code_meets_a_warm_pod_from_intake_to_callback(objects: list[Manifest]) -> None:
     services, budgets = named(objects, "Service", SERVING), named(objects, "PodDisruptionBudget")
-    stages = ("route", "send-mt", "send-kakao", "report", "callback")
+    stages = ("route", *SENDERS, "report", "callback")
     for name in ["intake", "receipt", *(f"{stage}-{lane}" for stage in stages for lane in ("auth", "realtime"))]:
         assert int(annotation(services[name], "min-scale")) >= 2, name
         assert budgets[name]["spec"]["selector"]["matchLabels"] == {"serving.knative.dev/service": name}
@@ -203,7 +205,7 @@ def test_no_pod_is_root_writes_to_its_image_or_has_a_token() -> None:
 def test_providers_secrets_are_where_providers_are_called(objects: list[Manifest]) -> None:
     holders = {name.split()[1] for name, pod in pods(objects) if any(v["name"] == "ims-providers" for v in pod["volumes"])}
     without_lane = {re.sub(r"-(auth|realtime|mass|ad)$", "", name) for name in holders}
-    assert without_lane == {"send-mt", "send-kakao", "receipt", "work-reserved", "work-bulk"}
+    assert without_lane == {*SENDERS, "receipt", "work-reserved", "work-bulk"}
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ def test_every_service_of_the_house_is_there_once() -> None:
     assert len(found) == len(set(found))
     assert {stage for stage, _ in found} == set(STAGES) | set(HTTP)
     assert {stage for stage, _ in found if stage != "intake-bulk"} == set(NAMES)
-    assert ("send_kakao", Lane.AD) not in found  # no topic: AlimTalk may not carry ads
     assert all((lane is None) == (stage in ALL_LANES) for stage, lane in found)
 
 
@@ -45,7 +44,7 @@ def test_an_empty_file_is_what_knative_does_by_itself() -> None:
     assert settings.of("send_mt", Lane.AD).name == "send-mt-ad"
     assert settings.of("intake", Lane.AD).name == settings.of("intake").name == "intake"
     with pytest.raises(KeyError):
-        settings.of("send_kakao", Lane.AD)
+        settings.of("send_fax", Lane.AD)
 
 
 def test_the_more_particular_word_wins() -> None:

@@ -139,7 +139,7 @@ class Bizgo:
         await self._http.close()
 
     def _answers(self, reply: Reply, call: OutgoingCall) -> list[Answer]:
-        family = family_of(call.send_type)
+        family = family_of(call.send_type.report_type)
         try:
             envelope = _ENVELOPE.decode(reply.body)
         except (msgspec.DecodeError, RecursionError) as exc:

@@ -48,6 +48,8 @@ def _flow(call: OutgoingCall, text: str) -> dict[str, dict[str, Any]]:
             return {"sms": {"from": call.callback, "text": text}}
         case SendType.LMS:  # an MMS without files
             return {"mms": {"from": call.callback, "text": text} | ({"title": call.title} if call.title else {})}
+        case other:
+            raise CallRefused(INTERNAL, f"{other} is not written for Bizgo yet")
 
 
 def _alimtalk(call: OutgoingCall, text: str) -> dict[str, Any]:

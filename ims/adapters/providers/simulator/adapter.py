@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -22,10 +23,12 @@ POLLS = 4  # a batch is out for about as long as a synced commit takes: one at a
 KEY_TTL_S = 86_400
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, omit_defaults=True):
     ref: str
     to: str
     text: str
+    to_kind: str = ""
+    fields: Mapping[str, Any] = {}
 
 
 class _Answer(msgspec.Struct):
@@ -146,7 +149,7 @@ class Simulator:
             "account": self.account,
             "key": call.key,
             "key_ttl_s": call.key_ttl_s,
-            "send_type": call.send_type,
+            "send_type": call.send_type.report_type,
             "callback": call.callback,
             "title": call.title,
             "sender_key": call.sender_key,
@@ -155,7 +158,8 @@ class Simulator:
             "header": call.header,
             "attachment": call.attachment,
             "supplement": call.supplement,
-            "messages": [_Message(m.ref, m.to, render(m.text, m.mapping)) for m in call.members],
+            "fields": call.fields,
+            "messages": [_Message(m.ref, m.to, render(m.text, m.mapping), m.to_kind, m.fields) for m in call.members],
         })  # fmt: skip
 
     def _refused_whole(self, reply: Reply) -> None:
@@ -179,7 +183,7 @@ class Simulator:
             given = {answer.ref: answer for answer in _ANSWERS.decode(reply.body).answers}
         except msgspec.DecodeError as exc:
             raise Unclear(UNREADABLE) from exc
-        family = family_of(call.send_type)
+        family = family_of(call.send_type.report_type)
         answers = {}
         for member in call.members:
             answer = given.get(member.ref)

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import msgspec
 
 from ims.adapters.providers.simulator.journal import Call, Journal, Taken, decode_call
-from ims.adapters.providers.simulator.magic import MAGIC, PREFIX, Magic
+from ims.adapters.providers.simulator.magic import MAGIC, Magic, may_hold
 from ims.adapters.providers.simulator.reports import Chunk, chunks_of
-from ims.results import NOT_CONNECTED, family_of
+from ims.results import NOT_CONNECTED
 
 MAX_MEMBERS = 1_000
 ACCOUNTS = ("fast", "bulk")
 KEY_MODES = ("call", "recipient", "none")
 DUPLICATE = "A301"  # Bizgo's word for it
 _REFS = re.compile(r"[\w.:\-]+(?:\n[\w.:\-]+)*", re.ASCII)  # what may stand in JSON, and in a chunk, as it is
-_PREFIX = PREFIX.encode()
 _ASKED_FOR_MS = 7 * 86_400_000  # a call can be asked about for so long after its key's life: longer than any send_by
 
 
@@ -92,7 +91,7 @@ class Desk:
         refused: dict[int, str] = {}
         if call.key in self._closed:
             refused = {i: NOT_CONNECTED for i in range(len(members)) if i not in duplicates}
-        plan = Plan(call, body, joined, duplicates, refused, None, magic=_PREFIX in body)
+        plan = Plan(call, body, joined, duplicates, refused, None, magic=may_hold(body))
         if plan.magic and plan.new:
             self._plan_magic(plan)
         return plan
@@ -118,13 +117,13 @@ class Desk:
         answers: dict[str, str] = {}
         for index in self._keys[key][1]:
             taken = self._journal.call(index)
-            kakao = family_of(taken.call.send_type) == "kakao"
             for position, member in enumerate(taken.call.messages):
                 magic = MAGIC.get(member.to)
                 if position not in taken.left_out:
                     answers[member.ref] = f'{{"ref":"{member.ref}","status":"accepted","code":"","id":"{index}-{position}"}}'
                 elif magic and magic.refused:
-                    answers[member.ref] = f'{{"ref":"{member.ref}","status":"failed","code":"{magic.refused[kakao]}","id":""}}'
+                    code = magic.refused.code(taken.call.send_type)
+                    answers[member.ref] = f'{{"ref":"{member.ref}","status":"failed","code":"{code}","id":""}}'
         return _envelope(list(answers.values()))
 
     def close_key(self, key: str) -> None:
@@ -152,13 +151,12 @@ class Desk:
         self._keys[call.key] = (at + call.key_ttl_s * 1000, (*indices, index) if until > at else (index,))
 
     def _plan_magic(self, plan: Plan) -> None:
-        kakao = family_of(plan.call.send_type) == "kakao"
         for position, member in enumerate(plan.call.messages):
             magic = MAGIC.get(member.to)
             if magic is None or position in plan.duplicates:
                 continue
             if magic.refused:
-                plan.refused.setdefault(position, magic.refused[kakao])
+                plan.refused.setdefault(position, magic.refused.code(plan.call.send_type))
             if magic.call and plan.behaviour is None:
                 tried = self._tries.get((plan.call.key, magic.digits), 0)
                 if not magic.tries or tried < magic.tries:

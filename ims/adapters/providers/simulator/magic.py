@@ -1,4 +1,4 @@
-"""The magic numbers: what the simulator does for 0109999xxxx. Every other number is delivered at once.
+"""The magic numbers: what the simulator does for 0109999xxxx. Every other recipient is delivered at once.
 
 One table, used by the server, by docs/simulator.md and by tests. Digits speak: 2xxx and 3xxx end in the code of a text
 that fails (AlimTalk to them arrives), 7xxx in the AlimTalk code 3xxx (texts to them arrive, so a fallback can be seen
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ims.results import SUCCESS, ResultClass, family_of, look_up
 
 PREFIX = "0109999"
+_MARKS = (PREFIX.encode(), b"@magic.example", b"magic-")  # of every magic recipient's bytes, in any channel
 UNLISTED = "ZZ99"  # a code that stands in no table
 
 
@@ -22,16 +23,20 @@ class Told:
     after_s: float = 0
     mt: str = SUCCESS
     kakao: str = SUCCESS
+    email: str = SUCCESS
+    push: str = SUCCESS
+    rcs: str = SUCCESS
 
-    def code(self, send_type: str) -> str:
-        return self.kakao if family_of(send_type) == "kakao" else self.mt
+    def code(self, report_type: str) -> str:
+        code: str = getattr(self, family_of(report_type))
+        return code
 
-    def status(self, send_type: str) -> str:
+    def status(self, report_type: str) -> str:
         """delivered, failed or unknown, as the code's class says."""
-        code = self.code(send_type)
+        code = self.code(report_type)
         if code == SUCCESS:
             return "delivered"
-        return "unknown" if look_up(family_of(send_type), code).result_class is ResultClass.UNKNOWN else "failed"
+        return "unknown" if look_up(family_of(report_type), code).result_class is ResultClass.UNKNOWN else "failed"
 
 
 _ARRIVES = (Told(),)
@@ -44,14 +49,15 @@ class Magic:
     digits: str  # the last four
     does: str  # for the docs
     reports: tuple[Told, ...] = _ARRIVES
-    refused: tuple[str, str] | None = None  # in the answer: code for texts, code for AlimTalk
+    refused: Told | None = None  # in the answer, with these codes
     call: str = ""  # 429, 500, hang_before, hang_after, close_before, close_after, garbage, slow
     tries: int = 0  # so many tries of one key, then as any other number; 0: always
     answer_after_s: float = 0
 
     @property
-    def number(self) -> str:
-        return PREFIX + self.digits
+    def recipients(self) -> tuple[str, str, str]:
+        """What works it: a number, an e-mail address, and a token, user or topic of a push."""
+        return PREFIX + self.digits, f"{self.digits}@magic.example", f"magic-{self.digits}"
 
 
 def _text(code: str, does: str) -> Magic:
@@ -62,18 +68,33 @@ def _kakao(code: str, does: str) -> Magic:
     return Magic("7" + code[1:], f"AlimTalk: report says {code}, {does}", (Told(kakao=code),))
 
 
+def _email(code: str, does: str) -> Magic:
+    return Magic(code, f"e-mail: report fails with {code}, {does}", (Told(email=code),))
+
+
+def _push(code: str, does: str) -> Magic:
+    return Magic(code, f"push: refused in the answer with {code}, {does}", (), refused=Told(push=code))
+
+
+def _rcs(code: str, does: str) -> Magic:
+    return Magic(code, f"RCS: report fails with {code}, {does}", (Told(rcs=code),))
+
+
 HANG_S = 65  # longer than any time-out a sender of ours may have
 
-_ALL = (
+ALL = (
     Magic("0005", "delivered after 5 s", (Told(5),)),
     Magic("0001", "accepted, never reported", ()),
     Magic("0002", "reported twice: delivered, and the same 1 s later", (Told(), Told(1))),
-    Magic("0003", "reported unknown (text 2000 as unlisted, AlimTalk 4001), delivered 3 s later",
-          (Told(mt=UNLISTED, kakao="4001"), Told(3))),
-    Magic("0004", "contradicted: delivered, then failed (3000) 1 s later", (Told(), Told(1, "3000", "3000"))),
+    Magic("0003", "reported unknown (AlimTalk 4001, RCS 6006, others as unlisted), delivered 3 s later",
+          (Told(mt=UNLISTED, kakao="4001", email=UNLISTED, push=UNLISTED, rcs="6006"), Told(3))),
+    Magic("0004", "contradicted: delivered, then failed (text and AlimTalk 3000, e-mail 5000, push 5001, RCS 6003) 1 s later",
+          (Told(), Told(1, "3000", "3000", "5000", "5001", "6003"))),
     Magic("0006", "reported at once, while the call is answered only 1 s later", call="slow", answer_after_s=1),
-    Magic("0007", "refused in the answer: text 3050, AlimTalk 3015", (), refused=("3050", "3015")),
-    Magic("0008", f"report fails with {UNLISTED}, a code that no table lists", (Told(mt=UNLISTED, kakao=UNLISTED),)),
+    Magic("0007", "refused in the answer: text 3050, AlimTalk 3015, e-mail 5701, push 4041, RCS 6007", (),
+          refused=Told(0, "3050", "3015", "5701", "4041", "6007")),
+    Magic("0008", f"report fails with {UNLISTED}, a code that no table lists",
+          (Told(0, UNLISTED, UNLISTED, UNLISTED, UNLISTED, UNLISTED),)),
     _text("2003", "switched off (temporary)"),
     _text("3003", "dead number (permanent)"),
     _text("3006", "recipient refuses (policy, suppress)"),
@@ -88,7 +109,16 @@ _ALL = (
     _kakao("3018", "not an active user (permanent, fallback)"),
     _kakao("3019", "not a KakaoTalk user (permanent, fallback)"),
     _kakao("3020", "recipient blocked AlimTalk (policy)"),
-    Magic("7003", "nothing arrives: AlimTalk 3019, text 3003", (Told(mt="3003", kakao="3019"),)),
+    Magic("7003", "nothing arrives: AlimTalk 3019, text 3003, e-mail 5101, push 5001, RCS 6001",
+          (Told(0, "3003", "3019", "5101", "5001", "6001"),)),
+    _email("5101", "no such mailbox (permanent)"),
+    _email("5202", "mailbox full (temporary)"),
+    _email("5902", "complaint (policy, suppress)"),
+    _push("4041", "dead token (permanent, retired)"),
+    _push("4031", "token of another project (permanent, retired)"),
+    _rcs("6001", "no RCS on the handset (permanent, fallback)"),
+    _rcs("6004", "expired (temporary, fallback)"),
+    _rcs("6007", "brand not usable (config)"),
     Magic("0429", "429 with Retry-After 1, twice for a key, then accepted", call="429", tries=2),
     Magic("0430", "429 with Retry-After 1, always", call="429"),
     Magic("0500", "500 once for a key, nothing accepted, then accepted", call="500", tries=1),
@@ -100,11 +130,16 @@ _ALL = (
     Magic("0604", "accepts, then answers garbage", call="garbage"),
 )
 
-MAGIC: dict[str, Magic] = {magic.number: magic for magic in _ALL}
+MAGIC: dict[str, Magic] = {recipient: magic for magic in ALL for recipient in magic.recipients}
+
+
+def may_hold(body: bytes) -> bool:
+    """Whether a call may name a magic recipient: a quick look at its bytes."""
+    return any(mark in body for mark in _MARKS)
 
 
 def table() -> str:
     """The table as docs/simulator.md shows it."""
     rows = ["| Number | What it does | Whole call |", "|---|---|---|"]
-    rows += [f"| {m.number} | {m.does} | {'yes' if m.call else ''} |" for m in _ALL]
+    rows += [f"| {m.recipients[0]} | {m.does} | {'yes' if m.call else ''} |" for m in ALL]
     return "\n".join(rows)

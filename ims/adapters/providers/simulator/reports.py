@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ims.adapters.providers.simulator.journal import Member, Taken
-from ims.adapters.providers.simulator.magic import MAGIC, PREFIX, Told
+from ims.adapters.providers.simulator.magic import MAGIC, Told
 
 _ARRIVES = Told()
 
@@ -57,7 +57,7 @@ def chunks_of(taken: Taken, magic: bool, scale: float) -> list[Chunk]:
 
 
 def _told(member: Member) -> Iterable[Told]:
-    magic = MAGIC.get(member.to) if member.to.startswith(PREFIX) else None
+    magic = MAGIC.get(member.to)
     return (_ARRIVES,) if magic is None else magic.reports
 
 

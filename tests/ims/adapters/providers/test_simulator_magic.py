@@ -19,7 +19,7 @@ from ims.adapters.providers.simulator.settings import Settings
 from ims.errors import NotSent, Unclear
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.events import DeliveryReport
-from ims.results import ResultClass, look_up
+from ims.results import SUCCESS, ResultClass, family_of, look_up
 from ims.topics import SendType
 
 SCALE = 0.02
@@ -62,17 +62,25 @@ async def reports(provider: Simulator, count: int, more_s: float = 0.05) -> list
     return told
 
 
-REPORTED = [m for m in magic.MAGIC.values() if not m.call and not m.refused]
+REPORTED = [m for m in magic.ALL if not m.call and not m.refused]
+PLACE = {SendType.SMS: 0, SendType.AT: 0, SendType.RCS: 0, SendType.EMAIL: 1, SendType.PUSH: 2}  # which of its recipients
 
 
-@pytest.mark.parametrize("send_type", [SendType.SMS, SendType.AT])
-@pytest.mark.parametrize("number", [m.number for m in REPORTED])
-async def test_what_is_reported_is_what_the_table_says(number: str, send_type: SendType) -> None:
+def own(row: magic.Magic, family: str) -> bool:
+    return any(getattr(told, family) != SUCCESS for told in row.reports)
+
+
+@pytest.mark.parametrize(
+    ("row", "send_type"),
+    [(row, t) for row in REPORTED for t in PLACE if t in (SendType.SMS, SendType.AT) or own(row, family_of(t.report_type))],
+    ids=lambda value: getattr(value, "digits", value),
+)
+async def test_what_is_reported_is_what_the_table_says(row: magic.Magic, send_type: SendType) -> None:
     async with simulated() as provider:
-        (answer,) = await provider.send(call(number, send_type=send_type))
+        (answer,) = await provider.send(call(row.recipients[PLACE[send_type]], send_type=send_type))
         assert answer.status == "accepted"
-        kakao = send_type is SendType.AT
-        expected = [(t.status(send_type), t.kakao if kakao else t.mt) for t in magic.MAGIC[number].reports]
+        kind = send_type.report_type
+        expected = [(t.status(kind), t.code(kind)) for t in row.reports]
         told = await reports(provider, len(expected))
         assert [(r.status, r.provider_code or r.code) for r in told] == expected
 
@@ -160,7 +168,7 @@ async def test_tries_are_counted_for_each_key() -> None:
 
 def test_there_is_a_number_for_every_class_of_code() -> None:
     classes = {"mt": set(), "kakao": set()}  # type: dict[str, set[ResultClass]]
-    for row in magic.MAGIC.values():
+    for row in magic.ALL:
         for told in row.reports:
             classes["mt"].add(look_up("mt", told.mt).result_class)
             classes["kakao"].add(look_up("kakao", told.kakao).result_class)
@@ -168,8 +176,13 @@ def test_there_is_a_number_for_every_class_of_code() -> None:
 
 
 def test_every_magic_number_is_of_the_documented_range_and_stands_once() -> None:
-    assert all(len(number) == 11 and number.startswith("0109999") for number in magic.MAGIC)
-    assert len(magic.MAGIC) == len(magic._ALL)
+    assert all(len(row.recipients[0]) == 11 and row.recipients[0].startswith("0109999") for row in magic.ALL)
+    assert len(magic.MAGIC) == 3 * len(magic.ALL)
+
+
+def test_a_call_with_a_magic_recipient_is_seen_by_its_bytes() -> None:
+    assert all(magic.may_hold(recipient.encode()) for recipient in magic.MAGIC)
+    assert not magic.may_hold(b"01055501234 somebody@example.com")
 
 
 def test_the_document_shows_the_table_and_every_fault() -> None:

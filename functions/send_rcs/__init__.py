@@ -1,0 +1,1 @@
+"""The send_rcs function."""
