@@ -63,8 +63,8 @@ services-down: $(VENV)/test.stamp ## stop them; their data stays in .services
 services-status: $(VENV)/test.stamp ## what of them runs, where, with how much memory
 	@$(BIN)/python -m infra status $(NAMES)
 
-bench: $(VENV)/bench.stamp ## how fast (SCENARIO=bulk-e2e for one; see bench/README.md)
-	$(BIN)/python -m bench $(or $(SCENARIO),all)
+bench: $(VENV)/bench.stamp ## how fast (SCENARIO=bulk-e2e for one, IMS_PROFILE=production: on servers; see bench/README.md)
+	$(BIN)/python -m bench $(or $(SCENARIO),all) --on $(or $(IMS_PROFILE),embedded)
 
 lock: $(UV) ## pin what requirements*.in ask for
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock

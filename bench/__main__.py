@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import plots, results
-from bench.children import ROOT
 from bench.machine import commit, machine, versions
-from bench.rig import Rig, folder, rig
+from bench.rig import PROFILES, Rig, folder, rig
 from bench.scenario import STUB, Bench, Scenario
 from bench.scenarios import SCENARIOS
 from bench.table import placed, table
@@ -28,13 +27,16 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("scenario", choices=[*SCENARIOS, "all", "table"])
     parser.add_argument("--short", action="store_true", help="small: for correctness only, its times mean nothing")
-    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--on", choices=PROFILES, default="embedded", help="production: with the servers that infra/ starts beside it")
+    parser.add_argument("--out", type=Path, help="default: bench/results, of production bench/results/production")
     parser.add_argument("--preload", type=int, help="settled messages in the home beforehand")
     parser.add_argument("--profile", action="store_true", help="py-spy on every process; writes <scenario>.profile.txt and no figures")
     parser.add_argument("--into", type=Path, help="with `table`: the document whose table is to be replaced")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the scenario (JSON value)")
-    return parser.parse_args(given)
+    args = parser.parse_args(given)
+    args.out = args.out or results.folder_of(args.on)
+    return args
 
 
 def settings_of(scenario: Scenario, args: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +56,7 @@ async def run(scenario: Scenario, args: argparse.Namespace, shared: Rig | None) 
     """One scenario; whether its books agree."""
     async with folder() as probed:
         place = machine(probed)
-    bench = Bench(settings_of(scenario, args), f"{scenario.name}/{args.seed}", args.profile, shared)
+    bench = Bench(settings_of(scenario, args), f"{scenario.name}/{args.seed}", args.profile, shared, on=args.on, small=args.short)
     try:
         async with asyncio.timeout(bench.settings["limit_s"] * 1.5 if args.short else scenario.limit_s):
             outcome = await scenario.run(bench)
@@ -63,7 +65,7 @@ async def run(scenario: Scenario, args: argparse.Namespace, shared: Rig | None) 
         return False
     form = "profiled" if bench.profiled else "short" if args.short else "full"
     found = results.document(
-        results.Header(scenario.name, form, scenario.method, bench.settings, args.seed, place, versions(), commit()), outcome
+        results.Header(scenario.name, args.on, form, scenario.method, bench.settings, args.seed, place, versions(), commit()), outcome
     )
     if bench.profiled:
         parts = [results.said(found), *(f"=== {scenario.name}, {name}\n\n{text}" for name, text in bench.profiled.items())]
@@ -84,7 +86,7 @@ async def run_all(names: list[str], args: argparse.Namespace) -> bool:
     async with contextlib.AsyncExitStack() as stack:
         shared = None
         if args.short and any(SCENARIOS[name].shares for name in names):
-            shared = await stack.enter_async_context(rig(**STUB))
+            shared = await stack.enter_async_context(rig(profile=args.on, small=True, **STUB))
         agree = [await run(SCENARIOS[name], args, shared if SCENARIOS[name].shares else None) for name in names]
     return all(agree)
 
@@ -96,10 +98,12 @@ def main() -> int:
         if args.into is None:
             print(table(args.out))
         else:
-            args.into.write_text(placed(args.into.read_text(), table(args.out)))
+            args.into.write_text(placed(args.into.read_text(), {on: table(results.folder_of(on)) for on in PROFILES}))
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    names = list(SCENARIOS) if args.scenario == "all" else [args.scenario]
+    names = [args.scenario] if args.scenario != "all" else [n for n, s in SCENARIOS.items() if s.on_servers or args.on == "embedded"]
+    if unfit := [name for name in names if args.on == "production" and not SCENARIOS[name].on_servers]:
+        sys.exit(f"{', '.join(unfit)}: of the embedded profile only")
     return 0 if asyncio.run(run_all(names, args)) else 1
 
 

@@ -4,16 +4,14 @@ the history says. Compared message by message; none of the counts is one that IM
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from bench.load import Row
+from bench.records import Records, history_since
 
-LANES = ("auth", "realtime", "mass", "ad")
 _PAGE = 10_000  # the stub's limit
 
 
@@ -79,7 +77,7 @@ async def told_after(ends: Asking, after: int) -> AsyncIterator[list[tuple[str, 
         after += len(page)
 
 
-async def compare(ends: Asking, home: Path, messages: Sequence[Row], refused: Collection[int], marks: Marks) -> Books:
+async def compare(ends: Asking, records: Records, messages: Sequence[Row], refused: Collection[int], marks: Marks) -> Books:
     """The four books about these messages."""
     ids = {row[0]: i for i, row in enumerate(messages) if i not in refused}
     numbers = {row[1]: i for i, row in enumerate(messages) if i not in refused}
@@ -109,45 +107,8 @@ async def compare(ends: Asking, home: Path, messages: Sequence[Row], refused: Co
     books.told_otherwise = len(told) - books.told_delivered
     books.told_repeats = (await ends.json("callbacks", "/stats"))["repeats"] - marks.repeats
 
-    for message_id, result in history_since(home, marks.at_ms):
+    for message_id, result in history_since(records, marks.at_ms):
         if message_id in ids:
             books.history_delivered += result == "DELIVERED"
             books.history_otherwise += result != "DELIVERED"
     return books
-
-
-def _files(home: Path) -> list[Path]:
-    return [path for lane in LANES if (path := home / f"{lane}.db").exists()]
-
-
-def _rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-    try:
-        return connection.execute(query, values).fetchall()
-    except sqlite3.OperationalError:  # a lane that nothing came to has no tables yet
-        return []
-    finally:
-        connection.close()
-
-
-def history_since(home: Path, at_ms: int) -> list[tuple[str, str]]:
-    """Message ids and results of the rows received since."""
-    query = "SELECT message_id, result FROM history WHERE received_at >= ?"
-    return [row for path in _files(home) for row in _rows(path, query, at_ms)]
-
-
-def settled_count(home: Path) -> int:
-    """How many messages have a history row: the counters that move with the rows, since counting rows takes too long to wait by."""
-    query = "SELECT coalesce(sum(count), 0) FROM daily WHERE result != 'RECEIVED'"
-    return sum(row[0] for path in _files(home) for row in _rows(path, query))
-
-
-def waiting_count(home: Path) -> dict[str, int]:
-    """Events parked, and rows of the log, by lane."""
-    found = {}
-    for path in _files(home):
-        for table in ("held", "log", "dead"):
-            [(n,)] = _rows(path, f"SELECT count(*) FROM {table}") or [(0,)]
-            if n:
-                found[f"{path.stem} {table}"] = n
-    return found

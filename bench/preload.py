@@ -7,11 +7,12 @@ payload and the row of each provider call, so that a message can be read by its 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,14 @@ class Plan:
     sampled: int = 0  # how many of the messages are told back, with their numbers
 
 
-async def service_keys(home: Path) -> dict[str, str]:
-    """The first demo customer's service keys by kind, made as `ims up` would make them."""
-    async with open_registry(Settings(home=home)) as registry:
+async def service_keys(home: Path, where: Mapping[str, str]) -> dict[str, str]:
+    """The first demo customer's service keys by kind, made as `ims up` would make them; `where`: settings of a profile with servers."""
+    settings = Settings(home=home, **where)  # type: ignore[arg-type]
+    if where:
+        from ims.wiring.production import prepare
+
+        await asyncio.to_thread(prepare, settings)
+    async with open_registry(settings) as registry:
         keys: dict[str, str] = (await ensure_demo(registry))[0]["service_keys"]
         return keys
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.children import ROOT
 from bench.far_end import Books
 
 _NUMBERS = re.compile(r"\[\s*((?:-?[\d.]+(?:e-?\d+)?,\s*)*-?[\d.]+(?:e-?\d+)?)\s*\]")
@@ -57,6 +58,7 @@ class Header:
     """How it came about."""
 
     scenario: str
+    on: str  # the profile
     form: str
     method: str
     settings: dict[str, Any]
@@ -64,6 +66,12 @@ class Header:
     machine: dict[str, Any]
     versions: dict[str, str]
     commit: dict[str, Any]
+
+
+def folder_of(on: str) -> Path:
+    """Where the results of a profile are kept."""
+    kept = ROOT / "bench" / "results"
+    return kept if on == "embedded" else kept / on
 
 
 def document(header: Header, outcome: Outcome) -> dict[str, Any]:
@@ -101,7 +109,7 @@ def load(out: Path) -> list[dict[str, Any]]:
 
 def said(found: dict[str, Any]) -> str:
     """A run for a person, in a few lines."""
-    lines = [f"{found['scenario']} ({found['form']}): the books {'agree' if found['agree'] else 'DO NOT AGREE'}"]
+    lines = [f"{found['scenario']} ({found['on']}, {found['form']}): the books {'agree' if found['agree'] else 'DO NOT AGREE'}"]
     for f in found["figures"]:
         bounds = ", ".join(f"{name} {f[name]:g}" for name in ("reach", "goal") if f[name] is not None)
         lines.append(f"  {f['name']:46} {f['value']:>12,.2f} {f['unit']:14} {f['reached']:7} {f'({bounds})' if bounds else ''}")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,13 +27,17 @@ from bench.far_end import Books, Marks
 from bench.generator import Job
 from bench.load import Row
 from bench.machine import Noise
+from bench.records import records_of, settled_count, waiting_count
 from bench.sampling import Meter, Sampler
+from bench.servers import Servers, started
 
 START_S = 60.0  # a bound: two cores may be shared with others
 IMS = str(Path(sys.executable).parent / "ims")
 FAR_ENDS = ("simulator", "callbacks", "generator")  # everything else is IMS
 
-Prepare = Callable[[Path], Awaitable[None]]  # puts something into the home before it is up
+PROFILES = ("embedded", "production")
+
+Prepare = Callable[[Path, Mapping[str, str]], Awaitable[None]]  # puts something into a home, given its settings, before it is up
 
 
 class Stuck(Exception):
@@ -43,10 +47,15 @@ class Stuck(Exception):
 class Rig:
     """A running home. Made by `rig`."""
 
-    def __init__(self, folder: Path, up: Child, callbacks: Child, callbacks_url: str, facts: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, up: Child, callbacks: Child, callbacks_url: str, facts: dict[str, Any], servers: Servers | None, start_s: float
+    ) -> None:
         self.home = folder / "home"
         self.folder = folder
         self.facts = facts
+        self.servers = servers
+        self.start_s = start_s
+        self.records = records_of(self.home, servers.settings if servers else {})
         self.up = up
         self.callbacks = callbacks
         self.callbacks_url = callbacks_url
@@ -60,7 +69,11 @@ class Rig:
         return Sampler(self.pids, urls, lambda: sum(g.progress for g in self.generators))
 
     def pids(self) -> dict[str, int]:
-        """Every process, the far ends with their names in FAR_ENDS."""
+        """Every process, servers too."""
+        return {**self.programs(), **(self.servers.pids() if self.servers else {})}
+
+    def programs(self) -> dict[str, int]:
+        """Every process of this project, the far ends with their names in FAR_ENDS."""
         found = {"up": self.up.pid, **self.facts["processes"], "callbacks": self.callbacks.pid}
         for i, g in enumerate(self.generators):
             if g.child.alive:
@@ -130,7 +143,7 @@ class Rig:
         }
 
     def settled(self) -> int:
-        return far_end.settled_count(self.home)
+        return settled_count(self.records)
 
     async def told(self, kind: str, since: Marks, count: int, limit_s: float) -> int:
         """Wait until so many results of a kind of service key came to the callback server; when the last did (epoch ms)."""
@@ -152,14 +165,14 @@ class Rig:
     async def _not_after(self, deadline: float, what: str) -> None:
         if time.monotonic() > deadline:
             sent = await self.sampler.json("simulator", "/v1/stats")
-            raise Stuck(f"{what}; stub: {sent}; waiting: {far_end.waiting_count(self.home)}; log: {self.log_tail()}")
+            raise Stuck(f"{what}; stub: {sent}; waiting: {waiting_count(self.records)}; log: {self.log_tail()}")
         if not self.up.alive:
             raise Stuck(f"ims up ended with {self.up.process.returncode}; log: {self.log_tail()}")
         await asyncio.sleep(0.05)
 
     async def books(self, messages: list[Row], refused: set[int], since: Marks) -> Books:
         """All four books about these messages."""
-        books = await far_end.compare(self.sampler, self.home, messages, refused, since)
+        books = await far_end.compare(self.sampler, self.records, messages, refused, since)
         books.process_ends = self.log_text().count('"process_ended"')
         return books
 
@@ -190,20 +203,24 @@ async def folder() -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def rig(*, prepare: Prepare | None = None, **settings: object) -> AsyncIterator[Rig]:
-    """A home of its own, up; everything gone afterwards. `settings`: names of ims/config.py in lower case."""
+async def rig(*, profile: str = "embedded", small: bool = False, prepare: Prepare | None = None, **settings: object) -> AsyncIterator[Rig]:
+    """A home of its own, up; everything gone afterwards. `small`: its servers; `settings`: names of ims/config.py in lower case."""
     async with folder() as path, contextlib.AsyncExitStack() as stack:
         home = path / "home"
+        servers = await stack.enter_async_context(started(path / "servers", small=small)) if profile == "production" else None
+        where = servers.settings if servers else {}
         if prepare is not None:
-            await prepare(home)
+            await prepare(home, where)
         callbacks = await Child.start([sys.executable, "-m", "bench.callbacks"], path / "callbacks.log")
         stack.push_async_callback(callbacks.stop)
         url = (await callbacks.line(START_S)).decode().strip()
-        env = environment(home=home, **settings)
+        env = environment(home=home, **where, **settings)
+        began = time.monotonic()
         # SIGTERM at our death, not SIGKILL: it ends its own children then, in their order
         up = await Child.start([IMS, "up", "--port", "0"], path / "up.log", env=env, death=signal.SIGTERM)
         stack.push_async_callback(up.stop)
-        made = Rig(path, up, callbacks, url, await _facts(home, up, path / "up.log"))
+        facts = await _facts(home, up, path / "up.log")
+        made = Rig(path, up, callbacks, url, facts, servers, time.monotonic() - began)
         await made.begin()
         stack.push_async_callback(made.close)
         yield made

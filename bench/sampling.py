@@ -30,6 +30,15 @@ def rss_mib(pid: int) -> float:
         return 0.0
 
 
+def pss_mib(pid: int) -> float:
+    """Memory with shared pages in parts, so that a sum over processes is what they hold together; 0 for a process that is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+
+
 def cpu_s(pid: int) -> float:
     """CPU seconds so far, all threads."""
     try:

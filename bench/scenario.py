@@ -13,6 +13,7 @@ from typing import Any
 
 from bench import profiles
 from bench.preload import Plan, load, service_keys
+from bench.preload_server import load_server
 from bench.results import Outcome
 from bench.rig import Prepare, Rig, rig
 from ims.lanes import Lane
@@ -32,6 +33,7 @@ class Scenario:
     limit_s: float  # of the full form, all of it
     run: Callable[[Bench], Awaitable[Outcome]]
     shares: bool = True  # the short form leaves a home as quiet as it was
+    on_servers: bool = False  # it means something on the production profile too
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Bench:
     seed: int | str
     profile: bool = False
     shared: Rig | None = None  # the short form: one home for all that can share it
+    on: str = "embedded"  # the profile
+    small: bool = False  # its servers
     profiled: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +58,11 @@ class Bench:
         """A seed for a generator; follows from the run's."""
         return self.rng.randrange(2**48)
 
+    def bounds(self, embedded: tuple[float, float], production: tuple[float, float] | None = None) -> dict[str, float | None]:
+        """What a figure should reach for now, and the goal, on the profile of this run."""
+        reach, goal = embedded if self.on == "embedded" else production or (None, None)
+        return {"reach": reach, "goal": goal}
+
     @contextlib.asynccontextmanager
     async def home(self, *lanes: Lane, **settings: Any) -> AsyncIterator[Rig]:
         """A home that is up, with `preload` settled messages in each of these lanes."""
@@ -64,7 +73,7 @@ class Bench:
             finally:
                 await self.shared.close()
             return
-        async with rig(prepare=self._preload(lanes), **{**STUB, **settings}) as made:
+        async with rig(profile=self.on, small=self.small, prepare=self._preload(lanes), **{**STUB, **settings}) as made:
             yield made
 
     def _preload(self, lanes: tuple[Lane, ...]) -> Prepare | None:
@@ -72,14 +81,17 @@ class Bench:
         if not count or not lanes:
             return None
 
-        async def prepare(home: Path) -> None:
+        async def prepare(home: Path, where: Mapping[str, str]) -> None:
             home.mkdir(mode=0o700)
-            keys = await service_keys(home)
+            keys = await service_keys(home, where)
             now = int(time.time() * 1000)
             today = now // _DAY_MS * _DAY_MS
             for lane in lanes:
                 plan = Plan(lane, count, [(max(today, now - 6 * 3_600_000), now - 60_000 if now - today > 120_000 else now)])
-                load(home, plan, keys[lane], self.rng)
+                if where:
+                    await asyncio.to_thread(load_server, where["records"], plan, keys[lane])
+                else:
+                    load(home, plan, keys[lane], self.rng)
 
         return prepare
 
@@ -89,7 +101,7 @@ class Bench:
         if not self.profile:
             yield
             return
-        watching = asyncio.create_task(profiles.record(home.pids(), home.folder, self["profile_after_s"], self["profile_for_s"]))
+        watching = asyncio.create_task(profiles.record(home.programs(), home.folder, self["profile_after_s"], self["profile_for_s"]))
         try:
             yield
             self.profiled[name] = await watching

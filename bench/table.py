@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.results import load
 
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+_BEGIN, _END = "<!-- figures: {} -->", "<!-- end of figures -->"
 _MARKS = {"goal": "goal", "reach": "reached", "missed": "**missed**", "": ""}
 
 
@@ -27,13 +27,15 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
-def placed(text: str, figures: str) -> str:
-    """A document with its table replaced. ValueError when it has no place for one."""
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError(f"no {_BEGIN} ... {_END} in the document")
-    return f"{before}{begin}\n{figures}\n{end}{after}"
+def placed(text: str, figures: Mapping[str, str]) -> str:
+    """A document with the tables of these profiles replaced. ValueError when it has no place for one."""
+    for on, found in figures.items():
+        before, begin, rest = text.partition(_BEGIN.format(on))
+        _, end, after = rest.partition(_END)
+        if not (begin and end):
+            raise ValueError(f"no {_BEGIN.format(on)} ... {_END} in the document")
+        text = f"{before}{begin}\n{found}\n{end}{after}"
+    return text
 
 
 def _rows(document: dict[str, Any]) -> list[str]:

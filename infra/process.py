@@ -66,8 +66,8 @@ class Process:
 
     def pid(self) -> int | None:
         """Its process, if it lives and is the one that we started: a pid alone may be somebody else's by now."""
-        if self._child is not None and self._child.poll() is not None:
-            return None
+        if self._child is not None:  # until `poll` has reaped it its id is its own; /proc shows no command while it becomes its program
+            return self._child.pid if self._child.poll() is None else None
         try:
             known = json.loads(self._pid_file.read_text())
             pid = int(known["pid"])

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from bench.delivering import deliver, warm
-from bench.far_end import waiting_count
+from bench.records import waiting_count
 from bench.results import Figure, Outcome
 from bench.rig import Rig
 from bench.scenario import Bench, Scenario
@@ -40,7 +40,7 @@ async def run(bench: Bench) -> Outcome:
             accepted == total and (await home.marks()).sent == before
         )
         beside, singles_beside = await _new_work(bench, home, outcome, f"{total:,} waiting")
-        outcome.details["waiting at the end"] = waiting_count(home.home)
+        outcome.details["waiting at the end"] = waiting_count(home.records)
     rates = [sent["accepted"] / sent["took_s"] for sent in (first, last)]
     outcome.distributions = {"auth p99, nothing waiting": quiet.summary(), f"auth p99, {total:,} waiting": beside.summary()}
     outcome.figures = [
@@ -84,7 +84,7 @@ async def _parked(bench: Bench, home: Rig) -> dict[str, Any]:
     """Give the lane some time to find out that its provider is away."""
     begun = time.monotonic()
     events = bench["waiting"] // 200
-    while (waiting := waiting_count(home.home)).get("mass held", 0) < events * 0.95 and time.monotonic() - begun < bench["park_limit_s"]:
+    while (waiting := waiting_count(home.records)).get("mass held", 0) < events * 0.95 and time.monotonic() - begun < bench["park_limit_s"]:
         await asyncio.sleep(1)
     return {"after_s": round(time.monotonic() - begun, 1), "events": events, "rows of the store": waiting}
 

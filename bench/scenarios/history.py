@@ -8,7 +8,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,9 +40,9 @@ async def run(bench: Bench) -> Outcome:
     today = day_of(int(time.time() * 1000))
     days = [((today - n) * _DAY_MS, (today - n + 1) * _DAY_MS - 1) for n in range(bench["days"], 0, -1)]
 
-    async def prepare(home: Path) -> None:
+    async def prepare(home: Path, where: Mapping[str, str]) -> None:
         home.mkdir(mode=0o700)
-        keys = await service_keys(home)
+        keys = await service_keys(home, where)
         begun = time.monotonic()
         plan = Plan(Lane.MASS, bench["rows"], days, people=bench["people"], whole=True, sampled=4 * bench["asked"])
         sample.extend(await asyncio.to_thread(load, home, plan, keys[Lane.MASS], bench.rng))

@@ -14,7 +14,8 @@ from bench.far_end import Books
 from bench.histogram import Histogram
 from bench.load import SLOTS, bulk_bodies, rows, single_bodies
 from bench.profiles import table as profile_table
-from bench.results import Figure, Outcome
+from bench.results import Figure, Outcome, folder_of
+from bench.rig import PROFILES
 from bench.table import placed, table
 from bench.wire import Connection, request
 
@@ -124,4 +125,4 @@ def test_a_profile_counts_a_recursive_function_once() -> None:
 
 def test_the_document_has_the_figures_of_the_results_files() -> None:
     text = (ROOT / "docs/performance.md").read_text()
-    assert placed(text, table(ROOT / "bench/results")) == text, "python -m bench table --into docs/performance.md"
+    assert placed(text, {on: table(folder_of(on)) for on in PROFILES}) == text, "python -m bench table --into docs/performance.md"
