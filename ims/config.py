@@ -28,7 +28,9 @@ class Settings(BaseSettings):
 
     profile: Literal["embedded", "production"] = Field("embedded", description="One machine and its files, or servers.")
     home: Path = Field(Path(".ims"), description="Data folder of the embedded profile; in production, of `ims up` alone.")
-    log: str = Field("", description="Production: the event log, kafka://host:9092,host:9092 or kafka+ssl://...")
+    log: str = Field(
+        "", description="Production: the event log, kafka://host:9092,host:9092 or kafka+ssl://...; /name behind it: a prefix."
+    )
     log_ca_file: Path | None = Field(None, description="Certificate authority of kafka+ssl; empty: the system's.")
     log_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("", description="How Kafka is logged in to.")
     log_username: str = Field("", description="Kafka's user.")

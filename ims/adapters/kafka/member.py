@@ -64,7 +64,8 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         self.ended = threading.Event()
         self.error: BaseException | None = None
         self._group = group
-        self._topics = tuple(topics)
+        self._ours = connection.ours
+        self._topics = tuple(map(connection.named, topics))
         self._progress = progress
         self._arrived = arrived
         self._full = full
@@ -74,7 +75,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         self._closing = False
         self._kafka = KafkaConsumer(
             **connection.client(client_id),
-            group_id=group,
+            group_id=connection.named(group),
             metrics_enabled=False,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -90,7 +91,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
             request_timeout_ms=int(_REQUEST_S * 1000),
             metadata_max_age_ms=_METADATA_MS,
         )
-        self._kafka.subscribe(topics=list(topics), listener=self)
+        self._kafka.subscribe(topics=list(self._topics), listener=self)
         self._manager = self._kafka._manager
         self._coordinator = self._kafka._coordinator
         self._fetcher = self._kafka._fetcher
@@ -257,7 +258,8 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
                 continue
             self._positions[partition] = position.offset
             self._progress.took(Partition(*partition), [r.offset for r in got], position.offset)
-            deliveries += [to_delivery(self._group, r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in got]
+            topic = self._ours(partition.topic)
+            deliveries += [to_delivery(self._group, topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in got]
         if deliveries:
             self._arrived(deliveries)
         return bool(deliveries)

@@ -94,11 +94,11 @@ class Producer:
 
     def knows(self, topic: str) -> bool:
         """Whether `send` to it returns at once."""
-        return self._kafka._metadata.partitions_for_topic(topic) is not None
+        return self._kafka._metadata.partitions_for_topic(self._connection.named(topic)) is not None
 
     def look_for(self, topics: Collection[str]) -> None:
         """Learn where the topics are. Blocks; Misconfigured for one that is not there or not ours to write, else Unavailable."""
-        for topic in topics:
+        for topic in map(self._connection.named, topics):
             try:
                 self._kafka.partitions_for(topic)
             except errors.KafkaTimeoutError as exc:
@@ -123,7 +123,7 @@ class Producer:
         self.in_flight += len(records)
         for record, message in zip(records, messages, strict=True):
             try:
-                future = self._kafka.send(record.topic, **message)
+                future = self._kafka.send(self._connection.named(record.topic), **message)
             except Exception as exc:
                 call.failed(record, exc)
                 continue
@@ -149,9 +149,9 @@ class Producer:
 
 def limits_of(connection: KafkaConnection, client_id: str, topics: Collection[str]) -> dict[str, int]:
     """How many bytes each of them takes at once. Blocks."""
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, connection.named(topic)) for topic in topics]
     found = _ask(connection, client_id, lambda admin: admin.describe_configs(resources, config_filter="all"))
-    return {topic: int(configs["max.message.bytes"]["value"]) for topic, configs in found["topic"].items()}
+    return {connection.ours(topic): int(configs["max.message.bytes"]["value"]) for topic, configs in found["topic"].items()}
 
 
 def _ask(connection: KafkaConnection, client_id: str, question: Callable[[KafkaAdminClient], Any]) -> Any:

@@ -52,20 +52,21 @@ class KafkaReader:
         except KafkaError as exc:
             raise Unavailable("Kafka does not answer") from exc
         try:
-            names = {topic for source in sources for topic in source.topics}
+            name = self._connection.named
+            names = {name(topic) for source in sources for topic in source.topics}
             there = admin.describe_topics(list(names))
             partitions = [TopicPartition(topic["name"], p["partition_index"]) for topic in there for p in topic["partitions"]]
             ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
             begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-            stored = admin.list_group_offsets({source.group: None for source in sources})
+            stored = admin.list_group_offsets({name(source.group): None for source in sources})
         except KafkaError as exc:
             raise Unavailable("Kafka does not answer") from exc
         finally:
             admin.close()
         out = []
         for source in sources:
-            group = stored[source.group]
-            own = [p for p in partitions if p.topic in source.topics]
+            group = stored[name(source.group)]
+            own = [p for p in partitions if self._connection.ours(p.topic) in source.topics]
             out.append((source, sum(_behind(group.get(p), begins[p].offset, ends[p].offset) for p in own)))
         return out
 

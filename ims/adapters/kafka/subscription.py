@@ -97,7 +97,7 @@ class KafkaSubscription:
             self._waits = False
 
     def finish(self, delivery: Delivery) -> None:
-        self._progress.finish(Partition(delivery.topic, delivery.partition), delivery.offset)
+        self._progress.finish(self._partition(delivery), delivery.offset)
 
     async def commit(self) -> None:
         self._show()
@@ -172,6 +172,9 @@ class KafkaSubscription:
         except errors.KafkaError as exc:
             raise Unavailable(f"Kafka does not answer: {type(exc).__name__}") from exc
 
+    def _partition(self, delivery: Delivery) -> Partition:
+        return Partition(self._connection.named(delivery.topic), delivery.partition)
+
     # -- on the thread of the supervisor
 
     def _supervise(self) -> None:
@@ -237,6 +240,6 @@ class KafkaSubscription:
     def _forget(self, partitions: Collection[Partition]) -> int:
         with self._lock:
             before = len(self._buffer)
-            self._buffer = deque(d for d in self._buffer if Partition(d.topic, d.partition) not in partitions)
+            self._buffer = deque(d for d in self._buffer if self._partition(d) not in partitions)
             self._bytes = sum(len(d.data) for d in self._buffer)
             return before - len(self._buffer)

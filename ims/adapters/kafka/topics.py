@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from kafka import KafkaAdminClient, errors
@@ -44,14 +44,14 @@ class _Found:
 
 def check_topics(connection: KafkaConnection, *, local: bool = False) -> list[Difference]:
     """What differs; empty when all is well. Unavailable when the cluster does not answer, Misconfigured when it refuses us."""
-    return _with_admin(connection, lambda admin: _check(admin, layouts(_brokers(admin), local=local)))
+    return _with_admin(connection, lambda admin: _check(admin, _wanted(connection, admin, local)))
 
 
 def apply_topics(connection: KafkaConnection, *, local: bool = False) -> tuple[list[Difference], list[Difference]]:
     """Make topics, add partitions, change settings: what was changed, and what still differs (copies cannot be changed from here)."""
 
     def run(admin: KafkaAdminClient) -> tuple[list[Difference], list[Difference]]:
-        wanted = layouts(_brokers(admin), local=local)
+        wanted = _wanted(connection, admin, local)
         layout_of = {layout.name: layout for layout in wanted}
         after = before = _check(admin, wanted)
         until = time.monotonic() + _SPREADS_S
@@ -73,6 +73,10 @@ def _with_admin(connection: KafkaConnection, run: Callable[[KafkaAdminClient], T
             admin.close()
     except errors.KafkaError as exc:
         raise told(exc) from exc
+
+
+def _wanted(connection: KafkaConnection, admin: KafkaAdminClient, local: bool) -> list[Layout]:
+    return [replace(layout, name=connection.named(layout.name)) for layout in layouts(_brokers(admin), local=local)]
 
 
 def _brokers(admin: KafkaAdminClient) -> int:

@@ -33,8 +33,9 @@ def test_a_url_names_servers_and_transport(url, servers, tls):
         ("kafka://one,,two", {}, "no host:port"),
         ("kafka://one, two", {}, "no host:port"),
         ("kafka://user:word@one", {}, "settings of their own"),
-        ("kafka://one/topic", {}, "nothing may follow"),
-        ("kafka://one?x=1", {}, "nothing may follow"),
+        ("kafka://one/Topic", {}, "small letters"),
+        ("kafka://one/a/b", {}, "small letters"),
+        ("kafka://one?x=1", {}, "nothing but a prefix may follow"),
         ("kafka://one", SASL | {"sasl_mechanism": "MAGIC"}, "MAGIC"),
         ("kafka://one", SASL | {"password": ""}, "all three"),
         ("kafka://one", SASL | {"sasl_mechanism": ""}, "all three"),
@@ -45,6 +46,14 @@ def test_a_wrong_one_is_named_with_its_setting(url, options, says):
         connect_to(url, **options)
     assert says in str(caught.value)
     assert "hidden-word" not in str(caught.value)
+
+
+def test_a_prefix_names_topics_and_groups_of_one_installation_among_several():
+    connection = connect_to("kafka://one:9092,two:9093/staging")
+    assert connection.servers == ("one:9092", "two:9093")
+    assert (connection.named("REPORT-MASS"), connection.ours("staging-REPORT-MASS")) == ("staging-REPORT-MASS", "REPORT-MASS")
+    alone = connect_to("kafka://one")
+    assert alone.named("REPORT-MASS") == alone.ours("REPORT-MASS") == "REPORT-MASS"
 
 
 def test_a_ca_file_must_be_there_and_be_of_use(tmp_path):
