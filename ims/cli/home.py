@@ -98,7 +98,8 @@ def announce(facts: dict[str, Any], took_s: float) -> None:
     ims = os.path.relpath(sys.argv[0])
     first = {"message_id": f"hello-{int(time.time())}", "message_type": "SMS", "callback": demo["callback"]}
     first |= {"phone_number": "01055501234", "message": "안녕하세요 IMS"}
-    print(f"""
+    print(
+        f"""
 IMS is up ({took_s:.1f} s).
 
   intake     {facts["intake"]}/ims/{{serviceKey}}/mt/sendMessage    API: {facts["intake"]}/ims/openapi.json
@@ -120,7 +121,9 @@ Then, in another terminal:
   {ims} send --csv FILE --message '안녕하세요 #{{name}}'
 
 Ctrl-C stops IMS.
-""", flush=True)
+""",
+        flush=True,
+    )
 
 
 def down() -> None:
@@ -191,7 +194,7 @@ def work(
         for sig in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sig, stop.set)
         steps = {lease: step for each in name for lease, step in workers.steps(each, lanes, ctx, settings.poll_idle_s).items()}
-        tasks = [asyncio.create_task(workers.loop(lease, step, idle_s, ctx)) for lease, (step, idle_s) in steps.items()]
+        tasks = [asyncio.create_task(workers.loop(lease, step, rest, ctx)) for lease, (step, rest) in steps.items()]
         tasks.append(asyncio.create_task(share(ctx.breakers, ctx.shared, ctx.clock)))
         async with health(settings.host, health_port):
             await stop.wait()

@@ -21,6 +21,7 @@ from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
 from ims.runtime.breaker import Breakers
 from ims.runtime.pace import Pace
+from ims.runtime.quiet import Quiet
 from ims.runtime.rates import Rates
 
 
@@ -69,6 +70,7 @@ class Context:
     breakers: Breakers = field(default_factory=Breakers)
     rates: Rates = field(default_factory=Rates)
     paces: dict[str, Pace] = field(default_factory=dict)  # of held events, by topic
+    quiet: dict[Lane, Quiet] = field(default_factory=lambda: {lane: Quiet() for lane in Lane})  # since a stage of this process committed
     trace: Callable[..., None] = lambda *_args: None
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

@@ -59,6 +59,7 @@ async def commit(ctx: Context, event: Event, decision: Decision, *, durable: boo
     records = [ctx.envelopes.seal(e, child(event.trace), now) for e in decision.emits]
     if records or decision.change.holds_state:
         await ctx.journal.commit(lane, decision.change, records, durable=durable)
+        ctx.quiet[lane].ends()
 
 
 async def run(stage: str, handler: Handler, cloud_event: CloudEvent) -> None:
