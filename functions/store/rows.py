@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ims.ports.records import HistoryRow
+from ims.ports.records import PROVIDER_CODE_CHARS, HistoryRow
 from ims.protocol.events import MessageSettled
 from ims.protocol.sealing import Sealer
 from ims.rules.masking import masked
@@ -22,7 +22,7 @@ def history_rows(data: MessageSettled, sealer: Sealer) -> list[HistoryRow]:
             result=s.result,
             report_code=s.report_code,
             provider=s.provider,
-            provider_code=s.provider_code,
+            provider_code=s.provider_code[:PROVIDER_CODE_CHARS],
             attempts=s.attempt,
             recipient=masked(s.to),
             recipient_index=sealer.index(s.to),

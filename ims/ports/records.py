@@ -47,6 +47,9 @@ class Birth:
     record: Record
 
 
+PROVIDER_CODE_CHARS = 20  # what the history keeps of a provider's own word: a server refuses a longer one, or cuts it without a word
+
+
 class HistoryRow(NamedTuple):
     """One message as it settled: the columns of its row in their order."""
 

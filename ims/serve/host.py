@@ -118,7 +118,7 @@ class Host:
         for work in lanes.work():
             self._task(work)
         for name in self.plan.workers:
-            for lease, (step, rest) in workers.steps(name, list(self.plan.lanes), self.ctx, self.settings.poll_rest).items():
+            for lease, (step, rest) in workers.steps(name, list(self.plan.lanes), self.ctx, self.settings.poll_idle_s).items():
                 # Who has the lanes is the only one of its name, so a restart after kill -9 need not wait for its own old lease.
                 self._task(workers.loop(lease, step, rest, self.ctx, owner=self.name))
         return lanes

@@ -11,7 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # harness and callbacks: importlib mode puts nothing there
 
 from callbacks import CallbackServer
-from harness import Home, spoken
+from harness import Home, Profile, spoken
+from profiles import PRODUCTION, SERVERS, on_servers
 
 # Small enough to wait for, large enough for two busy cores. With the scale, number ...0005 is delivered after 2 s: within
 # the report deadline of an SMS and of an AlimTalk, after that of an LMS.
@@ -25,6 +26,14 @@ FAST = {
     "callback_retry_unit_s": 0.03,
     "poll_idle_s": 0.1,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def profile(request: pytest.FixtureRequest) -> None:
+    """Every home of the run is of this profile, unless its test chooses another."""
+    if PRODUCTION:
+        shared = [request.getfixturevalue(name) for name in SERVERS]
+        Profile.own = staticmethod(on_servers({name: value for one in shared for name, value in one.settings.items()}))
 
 
 @pytest.fixture(scope="session", autouse=True)

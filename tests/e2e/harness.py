@@ -43,6 +43,12 @@ def environment(**settings: object) -> dict[str, str]:
     return env | {f"IMS_{name.upper()}": str(value) for name, value in settings.items()}
 
 
+class Profile:
+    """Settings that a home gets before its test's own: none of the embedded profile, other names for each on servers."""
+
+    own: Callable[[], dict[str, object]] = dict
+
+
 def eventually(probe: Callable[[], T], timeout: float, what: str, every: float = 0.05) -> T:
     """The first truthy answer of a probe."""
     deadline = time.monotonic() + timeout
@@ -300,7 +306,7 @@ class Home(Api):
     def __init__(self, path: Path, **settings: object) -> None:
         self.path = path
         self.log = path.with_name(f"{path.name}.log")
-        self.env = environment(home=path, **settings)
+        self.env = environment(home=path, **(Profile.own() | settings))
         self.process: subprocess.Popen[bytes] | None = None
         self.facts: dict[str, Any] = {}
         if self.log not in spoken.logs:

@@ -25,8 +25,9 @@ from typing import Any
 import pytest
 from conftest import FAST
 from harness import START_S, STOP_S, Customer, Home, call, environment, eventually, free_ports, new_number
+from profiles import only_on_files
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, only_on_files("its events are taken from a lane's file, and the image is the same on servers")]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "infra/image/Dockerfile").read_text()

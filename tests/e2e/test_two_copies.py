@@ -17,7 +17,23 @@ from pathlib import Path
 import pytest
 from callbacks import CallbackServer
 from conftest import FAST
-from harness import IMS, START_S, Api, Customer, Processes, call, environment, eventually, free_ports, in_threads, new_id, new_number, text
+from harness import (
+    IMS,
+    START_S,
+    Api,
+    Customer,
+    Processes,
+    Profile,
+    call,
+    environment,
+    eventually,
+    free_ports,
+    in_threads,
+    new_id,
+    new_number,
+    text,
+)  # fmt: skip
+from profiles import PRODUCTION
 
 pytestmark = pytest.mark.e2e
 
@@ -74,7 +90,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory, callbacks: CallbackServer) 
     home = path / "home"
     [simulator_port, *ports] = free_ports(1 + 2 * (2 + len(STAGES)))
     simulator = f"http://127.0.0.1:{simulator_port}"
-    settings = FAST | {"home": home, "simulator_url": simulator, "callback_allow_loopback": "true"}
+    settings = Profile.own() | FAST | {"home": home, "simulator_url": simulator, "callback_allow_loopback": "true"}
     urls = {name: [f"http://127.0.0.1:{port}" for port in (ports.pop(), ports.pop())] for name in ("intake", "receipt", *STAGES)}
     with ExitStack() as stack:
         processes = stack.enter_context(Processes(environment(**settings), path / "copies.log"))
@@ -115,6 +131,8 @@ def register(path: Path, settings: dict[str, object]) -> Customer:
         "sender_profiles": [key],
         "templates": [{"code": "T1", "channel": "at", "text": "#{name}님, 안녕하세요."}],
     }
+    for command in (["migrate"], ["topics", "apply", "--local"]) if PRODUCTION else ():
+        subprocess.run([IMS, *command], env=environment(**settings), capture_output=True, timeout=60, check=True)
     file = path / "acme.json"
     file.write_text(json.dumps({"customers": [entry]}))
     done = subprocess.run(

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueCons
 
 from ims.adapters.sql.column_types import ON_A_SERVER, digest, identifier, name, number64, sealed
 from ims.adapters.sql.partitions import PARTITION_BY
+from ims.ports.records import PROVIDER_CODE_CHARS
 
 metadata = MetaData()
 
@@ -59,7 +60,7 @@ history = Table(
     Column("result", identifier(12), nullable=False),
     Column("report_code", identifier(8), nullable=False),
     Column("provider", identifier(20), nullable=False),
-    Column("provider_code", name(20), nullable=False),
+    Column("provider_code", name(PROVIDER_CODE_CHARS), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("recipient", name(20), nullable=False),  # masked
     Column("recipient_index", digest(12), nullable=False),

@@ -44,8 +44,9 @@ class SqlRetention:
             gone = drop_page(conn, slices, lane, now, keep_from)
             for table, column, keep_ms in self._also:
                 key = next(iter(table.primary_key.columns))
-                old = select(key).where(column < now - keep_ms).limit(_PAGE)
-                gone += conn.execute(delete(table).where(key.in_(old), column < now - keep_ms)).rowcount
+                # keys first: MySQL takes no LIMIT inside IN
+                old = [row[0] for row in conn.execute(select(key).where(column < now - keep_ms).limit(_PAGE))]
+                gone += conn.execute(delete(table).where(key.in_(old), column < now - keep_ms)).rowcount if old else 0
             return gone
 
         return await self._store.lanes[lane].write(job)

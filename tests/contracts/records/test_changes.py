@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
+from functions.store.rows import history_rows
 from ims.adapters.sql import changes, dead_letters, due
 from ims.adapters.sql.lane_tables import daily, history
 from ims.errors import Conflict
@@ -14,7 +15,10 @@ from ims.lanes import Lane
 from ims.ports.dispatch import Dispatch
 from ims.ports.records import Change, DeadLetter, HeldEvent, HistoryRow, ResultArray, Taken
 from ims.protocol.envelope import Record
+from ims.protocol.events import MessageSettled, Settled, SettledGroup
 from ims.protocol.ids import derived, new_birth
+from ims.protocol.sealing import Keyring, Sealer
+from ims.topics import Channel
 from tests.contracts.records.conftest import NOW
 
 ROUNDS = 8
@@ -129,6 +133,19 @@ async def test_a_later_result_moves_the_counter_from_what_is_stored(records):
     assert await counters(records) == {("SMS", "DELIVERED"): 1}
     await db.write(apply(Change(history=[told(birth, 1, 1, "UNKNOWN"), told(birth, 1, 2, "FAILED")])))
     assert await counters(records) == {("SMS", "DELIVERED"): 1, ("SMS", "FAILED"): 1}
+
+
+async def test_a_provider_s_long_word_is_kept_in_part_by_a_first_and_by_a_later_result(records):
+    (birth,) = births(1)
+    db, word = records.lane(), "PROVIDER_SAYS_MORE_THAN_A_CODE"
+    for number, result in ((1, "UNKNOWN"), (2, "FAILED")):
+        how = {"report_type": "SMS", "report_code": "8002", "result": result, "report_at": NOW, "provider_code": word}
+        one = Settled(pos=0, message_id="m", number=number, attempt=1, **how)
+        group = SettledGroup(birth=birth, received_at=NOW, channel=Channel.MT, results=[one])
+        rows = history_rows(MessageSettled(service_key="key", customer="c", groups=[group]), Sealer(Keyring.generate()))
+        await db.write(apply(Change(history=rows)))
+    kept = await db.read(lambda conn: conn.execute(select(history.c.result, history.c.provider_code)).fetchall())
+    assert list(map(tuple, kept)) == [("FAILED", word[:20])]
 
 
 async def test_two_results_of_a_message_at_once_count_as_one_message(records):
