@@ -28,6 +28,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("scenario", choices=[*SCENARIOS, "all", "table"])
     parser.add_argument("--short", action="store_true", help="small: for correctness only, its times mean nothing")
     parser.add_argument("--on", choices=PROFILES, default="embedded", help="production: with the servers that infra/ starts beside it")
+    parser.add_argument("--servers", type=Path, help="a file that names running ones, as .services/env does: none is started")
     parser.add_argument("--out", type=Path, help="default: bench/results, of production bench/results/production")
     parser.add_argument("--preload", type=int, help="settled messages in the home beforehand")
     parser.add_argument("--profile", action="store_true", help="py-spy on every process; writes <scenario>.profile.txt and no figures")
@@ -56,7 +57,8 @@ async def run(scenario: Scenario, args: argparse.Namespace, shared: Rig | None) 
     """One scenario; whether its books agree."""
     async with folder() as probed:
         place = machine(probed)
-    bench = Bench(settings_of(scenario, args), f"{scenario.name}/{args.seed}", args.profile, shared, on=args.on, small=args.short)
+    seed = f"{scenario.name}/{args.seed}"
+    bench = Bench(settings_of(scenario, args), seed, args.profile, shared, args.on, small=args.short, given=args.servers)
     try:
         async with asyncio.timeout(bench.settings["limit_s"] * 1.5 if args.short else scenario.limit_s):
             outcome = await scenario.run(bench)
@@ -86,7 +88,7 @@ async def run_all(names: list[str], args: argparse.Namespace) -> bool:
     async with contextlib.AsyncExitStack() as stack:
         shared = None
         if args.short and any(SCENARIOS[name].shares for name in names):
-            shared = await stack.enter_async_context(rig(profile=args.on, small=True, **STUB))
+            shared = await stack.enter_async_context(rig(profile=args.on, small=True, given=args.servers, **STUB))
         agree = [await run(SCENARIOS[name], args, shared if SCENARIOS[name].shares else None) for name in names]
     return all(agree)
 

@@ -203,11 +203,13 @@ async def folder() -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def rig(*, profile: str = "embedded", small: bool = False, prepare: Prepare | None = None, **settings: object) -> AsyncIterator[Rig]:
-    """A home of its own, up; everything gone afterwards. `small`: its servers; `settings`: names of ims/config.py in lower case."""
+async def rig(
+    *, profile: str = "embedded", small: bool = False, given: Path | None = None, prepare: Prepare | None = None, **settings: object
+) -> AsyncIterator[Rig]:
+    """A home of its own, up; all gone afterwards. `small`, `given`: its servers; `settings`: names of ims/config.py in lower case."""
     async with folder() as path, contextlib.AsyncExitStack() as stack:
         home = path / "home"
-        servers = await stack.enter_async_context(started(path / "servers", small=small)) if profile == "production" else None
+        servers = await stack.enter_async_context(started(path / "servers", small=small, given=given)) if profile == "production" else None
         where = servers.settings if servers else {}
         if prepare is not None:
             await prepare(home, where)

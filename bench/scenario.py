@@ -46,6 +46,7 @@ class Bench:
     shared: Rig | None = None  # the short form: one home for all that can share it
     on: str = "embedded"  # the profile
     small: bool = False  # its servers
+    given: Path | None = None  # those that are there already
     profiled: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,7 +74,8 @@ class Bench:
             finally:
                 await self.shared.close()
             return
-        async with rig(profile=self.on, small=self.small, prepare=self._preload(lanes), **{**STUB, **settings}) as made:
+        how = {"profile": self.on, "small": self.small, "given": self.given, "prepare": self._preload(lanes)}
+        async with rig(**how, **{**STUB, **settings}) as made:
             yield made
 
     def _preload(self, lanes: tuple[Lane, ...]) -> Prepare | None:
