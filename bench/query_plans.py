@@ -116,7 +116,9 @@ def calls(s: Sample) -> dict[str, Callable[[Connection], Any]]:
         "acceptance: reserve 1 row": lambda c: acceptance.reserve(c, reservations(1), NOW, accepted=False),
         "acceptance: reserve 200 rows": lambda c: acceptance.reserve(c, reservations(200), NOW, accepted=False),
         "acceptance: store 25 births": lambda c: acceptance.store_births(c, born(25), ["{}"] * 25),
-        "acceptance: approve 200 rows": lambda c: acceptance.approve(c, [(born(1)[0], [s.key() for _ in range(200)])], NOW),
+        "acceptance: approve 200 rows": lambda c: acceptance.approve(
+            c, [(born(1)[0], [s.key() for _ in range(200)])], acceptance.written_days(NOW)
+        ),
         "message: by its id, of this hour": lambda c: acceptance.find_ever(c, [s.key()], slices.existing(c)),
         "message: by its id, half-way back": lambda c: acceptance.find_ever(c, [s.key(middle)], slices.existing(c)),
         "campaign: where 1,000 messages live": lambda c: progress.births_of(c, slices, [s.key() for _ in range(1_000)]),

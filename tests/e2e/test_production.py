@@ -1,6 +1,6 @@
 """The production profile end to end: the same processes on a real Kafka, MariaDB, Redis cluster, MongoDB protocol and S3.
 
-One home at a time has the topics of a cluster, so these follow each other; one that ends has nothing left in the log.
+What is of this profile alone; with IMS_E2E_PROFILE=production all other tests of this folder run on it too.
 """
 
 from __future__ import annotations
@@ -60,5 +60,5 @@ def test_nothing_is_left_in_the_log(ims: Home) -> None:
 def test_everything_dies_twice(ims: Home, tmp_path: Path, callbacks: CallbackServer, servers: dict[str, str]) -> None:
     """kill -9 of every process in the middle of a campaign, twice: the four books agree, as on one machine."""
     ims.stop()
-    own = servers | {"records": f"{servers['records']}_dies"}  # databases of its own, for it has keys of its own
+    own = servers | {"records": f"{servers['records']}_dies", "log": f"{servers['log']}/dies"}  # its own: it has keys of its own
     everything_dies_twice(tmp_path / "production", callbacks, "call", **own)

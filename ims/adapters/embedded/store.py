@@ -82,7 +82,7 @@ class EmbeddedStore(LaneStore):
         if other:
             await self._append_elsewhere(other)
             keys = [(b, [r.key for r in reservations if r.birth == b.id]) for b in other]
-            await self.files[kind].write(lambda conn: acceptance.approve(conn, keys, at))
+            await self.files[kind].write(lambda conn: acceptance.approve(conn, keys, acceptance.written_days(at)))
         return []
 
     async def _append_elsewhere(self, births: Sequence[Birth]) -> None:
@@ -111,7 +111,7 @@ class EmbeddedStore(LaneStore):
         raw = await self.files[kind].read(lambda conn: changes.read_payloads(conn, [birth]))
         whole, keys = birth_of(self._envelopes, *raw[birth])
         await self._append_elsewhere([whole])
-        await self.files[kind].write(lambda conn: acceptance.approve(conn, [(whole, keys)], whole.received_at))
+        await self.files[kind].write(lambda conn: acceptance.approve(conn, [(whole, keys)], acceptance.days_of(whole.received_at)))
 
     # --- for the neighbours in this package
 

@@ -199,13 +199,12 @@ def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> Non
     count(conn, moves)
 
 
-def approve(conn: Connection, births: Sequence[tuple[Birth, Sequence[bytes]]], at: int) -> None:
-    """Reserved rows of birth events (with their keys) become accepted, and are counted, each once."""
+def approve(conn: Connection, births: Sequence[tuple[Birth, Sequence[bytes]]], days: Sequence[int]) -> None:
+    """Reserved rows of birth events (with their keys) become accepted, and are counted, each once. `days`: the slices they stand in."""
     in_order = sorted(births, key=lambda b: b[0].id)
-    count_accepted(conn, [(birth, _approved(conn, birth.id, keys, at)) for birth, keys in in_order])
+    count_accepted(conn, [(birth, _approved(conn, birth.id, keys, sorted(days))) for birth, keys in in_order])
 
 
-def _approved(conn: Connection, birth: str, keys: Sequence[bytes], at: int) -> int:
+def _approved(conn: Connection, birth: str, keys: Sequence[bytes], days: Sequence[int]) -> int:
     """How many rows this call made accepted; near midnight they stand in two slices."""
-    days = sorted(days_of(at))
     return max(sum(_approve(day, size).run(conn, birth, *part) for size, part in padded(sorted(keys))) for day in days)

@@ -65,7 +65,8 @@ class SplitStore(LaneStore):
         for r in reservations:
             keys[r.birth].append(r.key)
         await self._append(births)
-        await self.lanes[kind].write(lambda conn: acceptance.approve(conn, [(b, keys[b.id]) for b in births], at))
+        written = acceptance.written_days(at)
+        await self.lanes[kind].write(lambda conn: acceptance.approve(conn, [(b, keys[b.id]) for b in births], written))
         return []
 
     async def complete(self, kind: Lane, birth: str) -> None:
@@ -73,7 +74,7 @@ class SplitStore(LaneStore):
         raw = await self.lanes[lane_of(birth)].read(lambda conn: changes.read_payloads(conn, [birth]))
         whole, keys = birth_of(self._envelopes, *raw[birth])
         await self._append([whole])
-        await self.lanes[kind].write(lambda conn: acceptance.approve(conn, [(whole, keys)], whole.received_at))
+        await self.lanes[kind].write(lambda conn: acceptance.approve(conn, [(whole, keys)], acceptance.days_of(whole.received_at)))
 
     async def relay(self, lane: Lane) -> int:
         """See ims.ports.records.Outbox."""

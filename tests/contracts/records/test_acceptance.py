@@ -153,7 +153,7 @@ async def test_rows_are_approved_and_counted_once(records):
     assert await one.reserve(rows, accepted=False) == []
 
     def approve(conn):
-        acceptance.approve(conn, [(whole, [r.key for r in rows])], NOW)
+        acceptance.approve(conn, [(whole, [r.key for r in rows])], acceptance.days_of(NOW))
         return
 
     await asyncio.gather(one.db.write(approve), other.db.write(approve))
