@@ -39,7 +39,7 @@ async def run(bench: Bench) -> Outcome:
 SCENARIO = Scenario(
     "idle",
     "a fresh installation that nobody calls: from the start of `ims up` (with tables and topics) to up.json; then, after `settle_s`, CPU "
-    "over `seconds` and memory (PSS) at their end, of up, edge, intake-bulk, fast and slow",
+    "over `seconds` and memory (PSS) at their end, of every process of `ims up` but the far ends",
     {"settle_s": 10, "seconds": 60, "limit_s": 300, "profile_after_s": 0, "profile_for_s": 30},
     {"settle_s": 0.2, "seconds": 1, "limit_s": 60, "profile_after_s": 0, "profile_for_s": 1},
     300,
