@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     providers_mt: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends texts.")
     providers_kakao: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends AlimTalk and brand messages.")
     providers_email: Literal["simulator"] = Field("simulator", description="Who sends e-mail.")
-    providers_push: Literal["simulator"] = Field("simulator", description="Who sends app push.")
+    providers_push: Literal["simulator", "push"] = Field(
+        "simulator", description="Who sends app push; push: FCM and APNs, with the keys of each registered app."
+    )
     providers_rcs: Literal["simulator"] = Field("simulator", description="Who sends RCS.")
     provider_timeout_s: float = Field(10, gt=0, le=60, description="Of one provider call, all of it.")
     provider_tries: int = Field(3, ge=1, le=10, description="Tries in one delivery of an event before it is parked.")
@@ -80,6 +82,10 @@ class Settings(BaseSettings):
     bizgo_fast_reports: Literal["", "polling", "webhook"] = Field("", description="Empty: as the first.")
     bizgo_fast_webhook_secret: str = secret("", description="Empty: as the first.")
     bizgo_fast_reserve_share: float = Field(0.3, ge=0, lt=1, description="Of one account's rate, kept for auth and realtime.")
+
+    fcm_url: str = Field("https://fcm.googleapis.com", description="FCM HTTP v1.")
+    fcm_token_url: str = Field("https://oauth2.googleapis.com/token", description="Where FCM's access tokens come from.")
+    apns_url: str = Field("", description="APNs; empty: Apple's production or sandbox, as each app is registered.")
 
     report_deadline_sms_s: float = Field(26 * 3600, gt=0, description="No delivery report by then: UNKNOWN (domain 5).")
     report_deadline_lms_s: float = Field(82 * 3600, gt=0, description="The same for LMS.")

@@ -57,6 +57,7 @@ class CallOutcome(msgspec.Struct, array_like=True):
     code: str = ""
     provider_code: str = ""
     provider_id: str = ""
+    dead: list[tuple[str, str, int]] = msgspec.field(default_factory=list)  # as Answer.dead
 
 
 class Call(msgspec.Struct, array_like=True):

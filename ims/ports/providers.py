@@ -52,6 +52,7 @@ class Answer(NamedTuple):
     code: str = ""  # result code of the channel (ims.results); empty when accepted
     provider_code: str = ""
     provider_id: str = ""
+    dead: tuple[tuple[str, str, int], ...] = ()  # push tokens that are dead: (keyed index in hex, code, unless registered later than)
 
 
 @dataclass(frozen=True, slots=True)

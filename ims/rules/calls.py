@@ -120,7 +120,7 @@ def finish(call: Call, answers: Sequence[Answer], now: int) -> None:
     call.status = CallStatus.DONE
     call.lease_until = 0
     call.answered_at = now
-    call.outcomes = [CallOutcome(a.status, a.code, a.provider_code, a.provider_id) for a in answers]
+    call.outcomes = [CallOutcome(a.status, a.code, a.provider_code, a.provider_id, list(a.dead)) for a in answers]
 
 
 def not_sent(call: Call) -> None:

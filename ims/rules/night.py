@@ -16,3 +16,8 @@ def ad_window_closed(now_ms: int) -> bool:
     """Whether an advertisement must not go out now."""
     of_day = (now_ms + _SEOUL_MS) % _DAY_MS
     return of_day >= _CLOSES_MS or of_day < _OPENS_MS
+
+
+def ad_window_left_s(now_ms: int) -> int:
+    """Seconds until advertisements must stop; 0 while they may not go out at all."""
+    return 0 if ad_window_closed(now_ms) else (_CLOSES_MS - (now_ms + _SEOUL_MS) % _DAY_MS) // 1_000

@@ -36,7 +36,8 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
     clock = system_clock(settings.clock_offset_s)
     envelopes = Envelopes(sealer, name)
     stores = _stores(settings, name, envelopes, clock)
-    made = providers(settings) if with_providers else {}
+    registry = SqlRegistry(stores.registry, sealer, now_ms=clock)
+    made = providers(settings, registry.push_tokens.keys, clock) if with_providers else {}
     caller = GuardedClient(settings.callback_allow_loopback, settings.callback_timeout_s)
     ctx = Context(
         name=f"{name}-{secrets.token_hex(4)}",
@@ -46,7 +47,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         due=SqlDue(stores.lanes.lanes),
         retention=SqlRetention(stores.lanes, stores.aging),
         results=SqlResults(stores.lanes.lanes),
-        registry=SqlRegistry(stores.registry, sealer, now_ms=clock),
+        registry=registry,
         shared=stores.shared,
         traces=stores.traces,
         envelopes=envelopes,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 
 from ims.config import Settings
 from ims.errors import Misconfigured
+from ims.ports.clock import Clock
 from ims.ports.providers import Provider
+from ims.ports.push import PushKeys
 from ims.telemetry import UNLISTED
 from ims.topics import SENDERS
 
+PushKeysOf = Callable[[str, str], Awaitable[PushKeys]]
 ACCOUNTS = ("fast", "bulk")
 FAMILIES = tuple(sender.removeprefix("send_") for sender in SENDERS)
 
 
-def providers(settings: Settings) -> dict[tuple[str, str], Provider]:
+def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Provider]:
     """(family, account) -> provider; one instance per provider and account, so that its connections are shared."""
     made: dict[tuple[str, str], Provider] = {}
     out: dict[tuple[str, str], Provider] = {}
@@ -22,7 +26,13 @@ def providers(settings: Settings) -> dict[tuple[str, str], Provider]:
         chosen = getattr(settings, f"providers_{family}")
         for account in ACCOUNTS:
             if (chosen, account) not in made:
-                made[chosen, account] = _bizgo(settings, account) if chosen == "bizgo" else _simulator(settings, account)
+                match chosen:
+                    case "bizgo":
+                        made[chosen, account] = _bizgo(settings, account)
+                    case "push":
+                        made[chosen, account] = _push(settings, account, push_keys, clock)
+                    case _:
+                        made[chosen, account] = _simulator(settings, account)
             out[family, account] = made[chosen, account]
     return out
 
@@ -38,6 +48,16 @@ def _simulator(settings: Settings, account: str) -> Provider:
         timeout_s=settings.provider_timeout_s,
         on_unlisted=_unlisted("simulator"),
     )
+
+
+def _push(settings: Settings, account: str, keys_of: PushKeysOf, clock: Clock) -> Provider:
+    from ims.adapters.providers.apns.adapter import Apns
+    from ims.adapters.providers.fcm.adapter import Fcm
+    from ims.adapters.providers.push.adapter import PushServices
+
+    limit = settings.provider_timeout_s
+    fcm = Fcm(settings.fcm_url, settings.fcm_token_url, clock, timeout_s=limit)
+    return PushServices(fcm, Apns(settings.apns_url, clock, timeout_s=limit), keys_of, clock, account, timeout_s=limit)
 
 
 def _bizgo(settings: Settings, account: str) -> Provider:
@@ -63,7 +83,9 @@ def _bizgo(settings: Settings, account: str) -> Provider:
 
 
 def reports_come(settings: Settings, provider: Provider) -> str:
-    """How an account's delivery reports come: "polling" or "webhook"."""
+    """How an account's delivery reports come: "polling", "webhook", or "never"."""
+    if provider.name == "push":
+        return "never"
     fast = provider.account == "fast"
     if provider.name == "bizgo":
         return (settings.bizgo_fast_reports if fast else "") or settings.bizgo_reports

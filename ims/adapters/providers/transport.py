@@ -43,18 +43,18 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
         """NotSent when no connection came about, Unclear when one did and no whole answer came back."""
         try:
             async with self._opened().request(
-                method, self._base_url + path, data=body, allow_redirects=False
+                method, self._base_url + path, data=body, headers=headers, allow_redirects=False
             ) as response:
                 content = await response.content.read(MAX_ANSWER_BYTES + 1)
                 while not response.content.at_eof() and len(content) <= MAX_ANSWER_BYTES:
                     content += await response.content.read(MAX_ANSWER_BYTES + 1 - len(content))
                 if len(content) > MAX_ANSWER_BYTES:
                     raise Unclear(UNREADABLE)
-                return Reply(response.status, content, _seconds(response.headers.get("retry-after")))
+                return Reply(response.status, content, seconds(response.headers.get("retry-after")))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             raise NotSent(NOT_CONNECTED) from exc
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as exc:
@@ -79,7 +79,7 @@ class Transport:
         return self._session
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     """Retry-After as seconds; a date or nonsense is as good as none."""
     try:
         value = float(text or "")

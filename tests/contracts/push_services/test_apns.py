@@ -1,0 +1,94 @@
+"""APNs alone: headers and payload, one connection, its signed token, its words."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+from ims.adapters.providers.apns.adapter import RENEW_MS
+from ims.adapters.providers.apns.calls import apns_id
+from ims.rules.push import Push
+from tests.contracts.push_services.conftest import NOW, PUSH
+
+SILENT = Push(False, "", "", "", "", {"sync": "1"}, None, "", "")
+
+
+async def test_the_push_as_documented(apns: Any) -> None:
+    verdict = await apns.deliver(PUSH._replace(image_url="https://shop.example/1.png"), collapse_key="c1")
+    (sent,) = apns.sent
+    headers = {k: v for k, v in sent["headers"].items() if k.startswith("apns-")}
+    assert headers == {
+        "apns-id": apns_id("ref-1/0"), "apns-topic": "kr.example.shop", "apns-push-type": "alert", "apns-priority": "10",
+        "apns-expiration": str(NOW // 1_000 + 60), "apns-collapse-id": "c1",
+    }  # fmt: skip
+    assert sent["payload"] == {
+        "aps": {"alert": {"title": "제목", "body": "본문 내용"}, "badge": 1, "sound": "default", "mutable-content": 1},
+        "order_id": "1", "link_url": "myapp://order/1", "image_url": "https://shop.example/1.png",
+    }  # fmt: skip
+    assert verdict.provider_id == apns_id("ref-1/0") == str(uuid.UUID(verdict.provider_id))
+
+
+async def test_a_silent_push_has_low_priority_and_nothing_to_show(apns: Any) -> None:
+    await apns.deliver(SILENT, ttl_s=0)
+    (sent,) = apns.sent
+    assert (sent["headers"]["apns-push-type"], sent["headers"]["apns-priority"]) == ("background", "5")
+    assert sent["headers"]["apns-expiration"] == "0" and sent["payload"] == {"aps": {"content-available": 1}, "sync": "1"}
+
+
+async def test_pushes_share_a_connection(apns: Any) -> None:
+    await apns.deliver()
+    apns.behave("slow", 30)
+    await asyncio.gather(*(apns.deliver(trace=f"r{n}/0") for n in range(30)))
+    assert len(apns.sent) == 31 and apns.stub.connections <= 4 and apns.stub.most_streams > 1
+
+
+async def test_the_token_is_signed_anew_after_forty_minutes_and_not_before(apns: Any) -> None:
+    await apns.deliver()
+    apns.now = NOW + RENEW_MS - 1
+    await apns.deliver()
+    assert len(apns.stub.tokens) == 1
+    apns.now += 1
+    await apns.deliver()
+    assert len(apns.stub.tokens) == 2
+
+
+async def test_an_expired_token_is_signed_anew_once(apns: Any) -> None:
+    apns.behave("ExpiredProviderToken")
+    assert (await apns.deliver()).code == "" and len(apns.stub.tokens) == 2
+    apns.behave("ExpiredProviderToken", 2)
+    assert (await apns.deliver()).code == "4032"
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "dead_before"),
+    [
+        (f"Unregistered@{NOW - 9_000}", "4101", NOW - 9_000),
+        (f"ExpiredToken@{NOW - 9_000}", "4102", NOW - 9_000),
+        (f"Unregistered@{NOW + 9_000}", "4101", NOW),  # their clock is ahead of ours
+        ("Unregistered", "4101", NOW),
+        ("DeviceTokenNotForTopic", "4003", NOW),
+        ("BadTopic", "4002", 0),
+        ("InvalidProviderToken", "4032", 0),
+    ],
+)
+async def test_codes(apns: Any, mode: str, code: str, dead_before: int) -> None:
+    apns.behave(mode)
+    verdict = await apns.deliver()
+    assert (verdict.code, verdict.dead_before) == (code, dead_before) and apns.sent == []
+
+
+async def test_a_bad_token_dies_only_where_the_environment_has_taken_another(apns: Any) -> None:
+    apns.stub.outcomes = {"bb" * 32: "BadDeviceToken"}
+    assert await apns.deliver(address="bb" * 32) == ("4001", "BadDeviceToken", "", 0)
+    await apns.deliver()
+    assert (await apns.deliver(address="bb" * 32)).dead_before == NOW
+    other = apns.key.__class__("TEAM000001", "KEY0000001", apns.key.private_key, "kr.example.shop", "sandbox")
+    assert (await apns.service.deliver(other, apns.errand(address="bb" * 32))).dead_before == 0
+
+
+@pytest.mark.parametrize("token", ["../../3/device/x", "zz" * 32, "", "a1" * 300])
+async def test_a_token_that_is_none_is_not_put_into_a_path(apns: Any, token: str) -> None:
+    assert (await apns.deliver(address=token)).code == "4001" and apns.stub.connections == 0
