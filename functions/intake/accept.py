@@ -143,7 +143,12 @@ class Acceptor:
         for pos, e in enumerate(entries):
             r = e.row
             trace = e.trace[3:35] if e.trace != head.trace else ""
-            rows.append(Row(pos=pos, message_id=r.message_id, to=r.to, mapping=r.mapping, bill_code=r.bill_code, text=r.text, trace=trace))
+            rows.append(
+                Row(
+                    pos=pos, message_id=r.message_id, to=r.to, to_kind=r.to_kind, fields=r.fields, also=r.also,
+                    mapping=r.mapping, bill_code=r.bill_code, text=r.text, trace=trace,
+                )
+            )  # fmt: skip
             reservations.append(Reservation(e.key, e.digest, id_, pos, now))
         send_by = send_by_of(lane, now, shared.expires_at)
         data = MessageAccepted(birth=id_, attempt=1, received_at=now, send_by=send_by, shared=shared, rows=rows)

@@ -10,20 +10,22 @@ from hashlib import blake2b
 
 import msgspec
 
+from functions.intake.channels import FORMS
 from functions.intake.destinations import allowed
 from functions.intake.faults import Fault
-from functions.intake.requests import AlimTalk, Button, Common, TextMessage
-from functions.intake.texts import Kind, Texts
+from functions.intake.fields import Common
+from functions.intake.form import Ads, Form, Recipient
+from functions.intake.senders import registered_callback
+from functions.intake.texts import Kind, Texts, no_title, text_kind
 from ims.errors import Rejected
 from ims.lanes import TRAITS, Lane
 from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
 from ims.rules.lane import derive, is_ad
 from ims.rules.night import ad_window_closed
-from ims.rules.phone import callback as callback_number
 from ims.rules.text import normalise
 from ims.runtime.clients.callers import Asker
-from ims.topics import Channel
+from ims.topics import Channel, may_exist
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -32,6 +34,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 class Content:
     """What the recipients of one request have in common, and how each of them is checked."""
 
+    form: Form
     shared: Shared
     texts: Texts
     mapping: dict[str, str]
@@ -39,9 +42,12 @@ class Content:
     base: bytes  # digest of the content as the client wrote it: without the lane, which depends on how many came together
     send_by_ms: int
 
-    def digest(self, to: str, bill_code: str, mapping: Mapping[str, str]) -> bytes:
+    def digest(self, who: Recipient, bill_code: str, mapping: Mapping[str, str]) -> bytes:
         """8 bytes that are the same when the same message is asked for again, in whatever company."""
-        return blake2b(self.base + _encoder.encode((to, bill_code, mapping)), digest_size=8).digest()
+        row: tuple[object, ...] = (who.to, bill_code, mapping)
+        if who.kind or who.fields or who.also:
+            row = (*row, who.kind, who.fields, who.also)
+        return blake2b(self.base + _encoder.encode(row), digest_size=8).digest()
 
     def trimmed(self, mapping: dict[str, str]) -> dict[str, str]:
         """Only the values that a text uses: the rest need not travel."""
@@ -72,26 +78,26 @@ def nested_variable(name: str) -> Fault:
 def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int, skip: Collection[str]) -> tuple[Content, list[Fault]]:
     """The content and everything wrong with it. Fields in `skip` have faults already, so nothing is said of their absence."""
     faults: list[Fault] = []
+    form = FORMS[channel]
     template = _template(channel, model, asker, faults)
     text = model.message or (template.text and normalise(template.text) if template else "")
-    if not text and not {"message", "template_code"} & set(skip) and (template or not model.template_code):
+    own = form.read(model, text, template, asker, faults)
+    if own.needs_text and not text and not {"message", "template_code"} & set(skip) and (template or not model.template_code):
         faults.append(Fault("message", "2020", "필수 항목입니다.", "It is required."))
-    sender, sender_key = _senders(model, asker, faults)
     try:
         mapping = values_of(model.mapping)
     except ValueError as exc:
         faults.append(nested_variable(str(exc)))
         mapping = {}
     steps = _steps(model, asker, faults)
-    texts = Texts(_places(model, text, faults), empty_values=channel is not Channel.AT)
+    texts = Texts([*own.places, *_places_of_steps(model, text)], empty_values=form.empty_values)
     faults += texts.faults
-    marked = is_ad(text, model.title, *(t for s in model.fallback for t in (s.message, s.title)))
-    ad = marked or model.ad_flag == "Y" or (recipients == 1 and texts.becomes_ad(mapping))
+    marked = is_ad(text, own.title, *(t for s in model.fallback for t in (s.message, s.title)))
+    ad = own.is_ad or marked or model.ad_flag == "Y" or (recipients == 1 and texts.becomes_ad(mapping))
     lane = _lane(channel, model, asker, faults, template=template, recipients=recipients, ad=ad)
     expires_at = _expires_at(model, asker, faults)
     if model.callback_url and not allowed(model.callback_url, asker.customer.callback_allowed):
         faults.append(Fault("callback_url", "1400", "허용 목록에 없는 주소입니다.", "It is not on the customer's allow list."))
-    alimtalk = model if isinstance(model, AlimTalk) else None
     shared = Shared(
         service_key=asker.key.key,
         customer=asker.customer.name,
@@ -99,23 +105,24 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
         channel=channel,
         message_type=getattr(model, "message_type", ""),
         text=text,
-        title=model.title,
-        callback=sender,
-        sender_key=sender_key,
+        title=own.title,
+        callback=own.callback,
+        sender_key=own.sender_key,
         template_code=model.template_code,
         campaign_id=getattr(model, "campaign_id", ""),
         callback_url=model.callback_url,
         expires_at=expires_at,
         fallback=_chosen(steps, model, text, lane),
-        header=alimtalk.header if alimtalk else "",
-        attachment=alimtalk.attachment.model_dump(exclude_defaults=True) if alimtalk else {},
-        supplement=alimtalk.supplement.model_dump(exclude_defaults=True) if alimtalk else {},
+        header=own.header,
+        attachment=own.attachment,
+        supplement=own.supplement,
+        fields=own.fields,
     )
     send_by_ms = asker.now_ms + TRAITS[lane].send_within_s * 1_000
     written = msgspec.structs.replace(shared, lane=Lane.AUTH, text=model.message, fallback=steps)
     base = blake2b(_encoder.encode((written, model.send_class, model.ad_flag)), digest_size=16).digest()
-    content = Content(shared, texts, mapping, model.bill_code, base, min(send_by_ms, expires_at) if expires_at else send_by_ms)
-    return content, faults
+    by = min(send_by_ms, expires_at) if expires_at else send_by_ms
+    return Content(form, shared, texts, mapping, model.bill_code, base, by), faults
 
 
 def _template(channel: Channel, model: Common, asker: Asker, faults: list[Fault]) -> Template | None:
@@ -127,28 +134,11 @@ def _template(channel: Channel, model: Common, asker: Asker, faults: list[Fault]
     return template
 
 
-def _registered(raw: str, field: str, asker: Asker, faults: list[Fault]) -> str:
-    number = callback_number(raw)
-    if number is None or not asker.directory.owns_callback(asker.customer.name, number):
-        faults.append(Fault(field, "2051"))
-    return number or ""
-
-
-def _senders(model: Common, asker: Asker, faults: list[Fault]) -> tuple[str, str]:
-    """The sender number of a text, or the sender key of an AlimTalk."""
-    if isinstance(model, TextMessage):
-        return (_registered(model.callback, "callback", asker, faults) if model.callback else ""), ""
-    sender_key = model.sender_key if isinstance(model, AlimTalk) else ""
-    if sender_key and not asker.directory.owns_profile(asker.customer.name, sender_key):
-        faults.append(Fault("sender_key", "2052"))
-    return "", sender_key
-
-
 def _steps(model: Common, asker: Asker, faults: list[Fault]) -> list[Step]:
     """The fallback steps as the client wrote them; what `on_unknown` means by default is known with the lane."""
     steps = []
     for i, step in enumerate(model.fallback):
-        number = _registered(step.callback, f"fallback.{i}.callback", asker, faults)
+        number = registered_callback(step.callback, f"fallback.{i}.callback", asker, faults)
         steps.append(
             Step(
                 type=step.type,
@@ -160,7 +150,7 @@ def _steps(model: Common, asker: Asker, faults: list[Fault]) -> list[Step]:
             )
         )
         if step.title and step.type == "SMS":
-            faults.append(_no_title(f"fallback.{i}.title"))
+            faults.append(no_title(f"fallback.{i}.title"))
     return steps
 
 
@@ -176,48 +166,12 @@ def _chosen(steps: list[Step], model: Common, text: str, lane: Lane) -> list[Ste
     return chosen
 
 
-def _no_title(field: str) -> Fault:
-    return Fault(field, "1400", "SMS에는 제목을 쓸 수 없습니다.", "An SMS has no title.")
-
-
-def _text_kind(message_type: str) -> Kind:
-    return Kind.SMS if message_type == "SMS" else Kind.LMS
-
-
-def _places(model: Common, text: str, faults: list[Fault]) -> Iterator[tuple[str, str, Kind]]:
-    """Every text with its field and kind."""
-    message_type = getattr(model, "message_type", "")
-    if isinstance(model, AlimTalk):
-        yield text, "message", Kind.ALIMTALK
-        yield model.title, "title", Kind.ALIMTALK_TITLE
-        yield model.header, "header", Kind.HEADER
-        yield from _links(model.attachment.button, "attachment.button", "4002", faults)
-        yield from _links(model.supplement.quick_reply, "supplement.quick_reply", "4003", faults)
-    elif message_type:
-        yield text, "message", _text_kind(message_type)
-        yield model.title, "title", Kind.TITLE
-        if model.title and message_type == "SMS":
-            faults.append(_no_title("title"))
-    before = text
+def _places_of_steps(model: Common, text: str) -> Iterator[tuple[str, str, Kind]]:
+    """Every text of the fallback steps with its field and kind; a step without a text takes the one before it."""
     for i, step in enumerate(model.fallback):
-        before = step.message or before
-        yield before, f"fallback.{i}.message", _text_kind(step.type)
+        text = step.message or text
+        yield text, f"fallback.{i}.message", text_kind(step.type)
         yield step.title, f"fallback.{i}.title", Kind.TITLE
-
-
-def _links(buttons: list[Button], at: str, code: str, faults: list[Fault]) -> Iterator[tuple[str, str, Kind]]:
-    """The links of buttons, which may hold variables; their names may not [Kakao]."""
-    for i, button in enumerate(buttons):
-        apps = [button.url_mobile, button.scheme_ios, button.scheme_android]
-        if "#{" in button.name:
-            faults.append(Fault(f"{at}.{i}.name", code, "버튼 이름에 변수를 쓸 수 없습니다.", "A button's name holds no variables."))
-        if button.type == "WL" and not button.url_mobile:
-            faults.append(Fault(f"{at}.{i}.url_mobile", code, "WL에는 필수 항목입니다.", "WL requires it."))
-        if button.type == "AL" and sum(map(bool, apps)) < 2:
-            ko = "AL에는 url_mobile, scheme_ios, scheme_android 중 두 개가 필요합니다."
-            faults.append(Fault(f"{at}.{i}", code, ko, "AL requires two of url_mobile, scheme_ios, scheme_android."))
-        for name in ("url_mobile", "url_pc", "scheme_android", "scheme_ios"):
-            yield getattr(button, name), f"{at}.{i}.{name}", Kind.LINK
 
 
 def _lane(
@@ -231,11 +185,15 @@ def _lane(
         faults.append(Fault(exc.field or "", exc.code, ko, "An auth key takes fewer than 200 recipients."))
         return asker.key.kind
     if lane is not Lane.AD:
+        if not may_exist(channel, lane):
+            ko = "인증 메시지를 보낼 수 없는 채널입니다."
+            faults.append(Fault("send_class" if model.send_class else "", "1400", ko, "This channel carries no one-time codes."))
         return lane
-    if channel is Channel.AT:
+    ads = FORMS[channel].ads
+    if ads is Ads.NEVER:
         why = ("2061", "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
         faults.append(Fault(why[1], why[0], "알림톡으로는 광고를 보낼 수 없습니다.", "An AlimTalk may not carry advertisements."))
-    elif ad_window_closed(asker.now_ms):
+    elif ads is Ads.BY_DAY and ad_window_closed(asker.now_ms):
         faults.append(Fault("", "2060", "20:50부터 08:00까지입니다.", "It is between 20:50 and 08:00 in Seoul.", passing=True))
     return lane
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -10,47 +11,31 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from functions.intake.body import MANY_BYTES, ONE_BYTES
+from functions.intake.channels import FORMS
+from functions.intake.form import Form
 from functions.intake.reports import MAX_RESULTS, Replay
-from functions.intake.requests import AlimTalkMany, AlimTalkOne, TextMany, TextOne
 from functions.intake.routes import DOCUMENT_PATH
 from ims.codes import CODES, SUCCESS
+from ims.topics import Channel
 
 _REFERENCE = "#/components/schemas/{model}"
 _ID = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[A-Za-z0-9_.:-]+$"}
 _COMMON = (400, 401, 403, 404, 500, 503)  # what any call with headers may meet
 _WITH_BODY = (413, 415)
 
-_TEXT_EXAMPLE = {
-    "message_id": "order-20270101-0001",
-    "message_type": "SMS",
-    "callback": "15441234",
-    "phone_number": "01023456789",
-    "message": "[가게] #{name}님, 주문이 접수되었습니다.",
-    "mapping": {"name": "홍길동"},
-}
-_ALIMTALK_EXAMPLE = {
-    "message_id": "ship-20270101-0001",
-    "message_type": "AT",
-    "sender_key": "0123456789abcdef0123456789abcdef01234567",
-    "template_code": "SHIP01",
-    "phone_number": "01023456789",
-    "message": "#{name}님, 상품이 출발했습니다.",
-    "mapping": {"name": "홍길동"},
-    "fallback": {"type": "AUTO", "callback": "15441234", "after_s": 60},
-}
 
-
-def _listed(one: dict[str, Any]) -> dict[str, Any]:
+def _listed(form: Form) -> dict[str, Any]:
     """The example of sendMessages that goes with one of sendMessage."""
-    shared = {name: value for name, value in one.items() if name not in {"message_id", "phone_number", "mapping"}}
-    row = {name: one[name] for name in ("message_id", "phone_number", "mapping")}
+    own = ("message_id", *form.recipient_fields, "mapping")
+    shared = {name: value for name, value in form.example.items() if name not in own}
+    row = {name: form.example[name] for name in own if name in form.example}
     return {**shared, "campaign_id": "campaign-1", "receiver_list": [row]}
 
 
 @cache
 def document() -> bytes:
     """The document as JSON."""
-    models: list[type[BaseModel]] = [AlimTalkOne, AlimTalkMany, TextOne, TextMany, Replay]
+    models: list[type[BaseModel]] = [*(model for form in FORMS.values() for model in (form.one, form.many)), Replay]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     return msgspec.json.encode(
         {
@@ -80,16 +65,9 @@ def _code_table() -> str:
 
 
 def _paths() -> dict[str, Any]:
-    texts = "/ims/{serviceKey}/mt"
-    alimtalk = "/ims/{serviceKey}/at"
     reports = "/ims/{serviceKey}/report"
     return {
-        f"{texts}/sendMessage": {"post": _send("sendText", "Send a text", TextOne, "Accepted", _TEXT_EXAMPLE)},
-        f"{texts}/sendMessages": {"post": _send("sendTexts", "Send a text to many", TextMany, "AcceptedMany", _listed(_TEXT_EXAMPLE))},
-        f"{alimtalk}/sendMessage": {"post": _send("sendAlimTalk", "Send an AlimTalk", AlimTalkOne, "Accepted", _ALIMTALK_EXAMPLE)},
-        f"{alimtalk}/sendMessages": {
-            "post": _send("sendAlimTalks", "Send an AlimTalk to many", AlimTalkMany, "AcceptedMany", _listed(_ALIMTALK_EXAMPLE))
-        },
+        **{path: {"post": post} for channel, form in FORMS.items() for path, post in _sends(channel, form)},
         reports: {"get": _operation("pollResults", "Results not yet acknowledged", "Results", [_query_limit()])},
         f"{reports}/{{id}}": {
             "get": _operation("readMessage", "One message, by message_id", "OneResult", [_path_id("message_id")]),
@@ -110,6 +88,13 @@ def _paths() -> dict[str, Any]:
             }
         },
     }
+
+
+def _sends(channel: Channel, form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
+    name, what = form.name
+    path = f"/ims/{{serviceKey}}/{channel}"
+    yield f"{path}/sendMessage", _send(f"send{name}", f"Send {what}", form.one, "Accepted", dict(form.example))
+    yield f"{path}/sendMessages", _send(f"send{name}s", f"Send {what} to many", form.many, "AcceptedMany", _listed(form))
 
 
 def _send(operation: str, summary: str, model: type[Any], answer: str, example: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from functions.intake.channels import FORMS
 from ims.errors import Rejected
 from ims.runtime.clients.answers import WrongMethod
 from ims.topics import Channel
 
 DOCUMENT_PATH = "/ims/openapi.json"
-_LATER_CHANNELS = frozenset({"ft", "bt", "email", "push", "rcs"})  # in the contract, not served by this version
 _CHANNELS = frozenset(channel.value for channel in Channel)
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -59,8 +59,6 @@ def _methods(path: str) -> dict[str, Route]:
             methods = {"GET": Route(Action.READ, key, id=id_), "DELETE": Route(Action.ACKNOWLEDGE, key, id=id_)}
             return {**methods, "POST": Route(Action.REPLAY, key)} if id_ == "replay" else methods
         case ["", "ims", key, channel, last] if last in _SENDS and channel in _CHANNELS:
-            return {"POST": Route(_SENDS[last], key, Channel(channel))}
-        case ["", "ims", key, channel, last] if last in _SENDS and channel in _LATER_CHANNELS:
-            return {"POST": Route(_SENDS[last], key)}
+            return {"POST": Route(_SENDS[last], key, Channel(channel) if channel in FORMS else None)}
         case _:
             raise Rejected("1404")

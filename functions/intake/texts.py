@@ -41,6 +41,16 @@ _BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK})
 Place = tuple[str, Kind]  # a field and what stands there
 
 
+def text_kind(message_type: str) -> Kind:
+    """The kind of a text message's body; AUTO may become an LMS."""
+    return Kind.SMS if message_type == "SMS" else Kind.LMS
+
+
+def no_title(field: str) -> Fault:
+    """The fault of a title on an SMS."""
+    return Fault(field, "1400", "SMS에는 제목을 쓸 수 없습니다.", "An SMS has no title.")
+
+
 def _fault(rendered: str, field: str, kind: Kind) -> Fault | None:
     too_long = "2010" if kind in _BODIES else "1400"
     if kind in _BODIES and not rendered.strip():

@@ -15,33 +15,19 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from functions.intake.channels import FORMS
 from functions.intake.content import Content, content_of, nested_variable, values_of
 from functions.intake.faults import Fault, Rejections, faults_of, first_words
-from functions.intake.requests import (
-    MAX_ROWS,
-    RECEIVER,
-    RECEIVERS,
-    AlimTalkCampaign,
-    AlimTalkOne,
-    Common,
-    Receiver,
-    TextCampaign,
-    TextOne,
-    partial,
-)
+from functions.intake.fields import MAX_ROWS, Common
+from functions.intake.form import Form, Recipient
 from ims.lanes import Lane
 from ims.protocol.events import Shared
-from ims.rules.phone import recipient
 from ims.runtime.clients.callers import Asker
 from ims.topics import Channel
 
 SLICE_ROWS = 600  # three whole events of 200; 5 to 7 ms of decoding and checking between two turns of the event loop
 _MOST_COMMAS = 64 * MAX_ROWS  # a list of 16 million zeros fits into 32 MiB and would cost a gigabyte as raw elements
 _MOST_SHARED_BYTES = 1024 * 1024  # of a list's body without its rows: as for a single message
-
-_ONE: dict[Channel, type[Common]] = {Channel.AT: AlimTalkOne, Channel.MT: TextOne}
-_CAMPAIGN: dict[Channel, type[Common]] = {Channel.AT: AlimTalkCampaign, Channel.MT: TextCampaign}
-_PARTIAL: dict[type[Common], type[Common]] = {model: partial(model) for model in (*_ONE.values(), *_CAMPAIGN.values())}
 
 
 class AcceptedRow(msgspec.Struct, frozen=True):
@@ -52,6 +38,9 @@ class AcceptedRow(msgspec.Struct, frozen=True):
     mapping: dict[str, str]
     bill_code: str
     text: str | None
+    to_kind: str = ""
+    fields: dict[str, Any] = {}
+    also: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return "<AcceptedRow>"
@@ -109,7 +98,7 @@ class Many:
 
     def _slice(self, start: int, raw: Sequence[msgspec.Raw]) -> Slice:
         out = Slice(start, [], [])
-        good, bad = _decoded(raw)
+        good, bad = _decoded(self._content.form, raw)
         for offset, faults in bad.items():
             out.errors.append(self._error(start + offset, _id_of(raw[offset]), faults))
         for offset, receiver in good:
@@ -126,52 +115,55 @@ class Many:
         out.errors.sort(key=lambda error: error.index)
         return out
 
-    def _row(self, receiver: Receiver) -> tuple[AcceptedRow, bytes] | list[Fault]:
+    def _row(self, receiver: dict[str, Any]) -> tuple[AcceptedRow, bytes] | list[Fault]:
         content = self._content
-        to, mapping, faults = _recipient_of(receiver, content)
-        if faults:
-            return faults
+        read = _recipient_of(receiver, content)
+        if isinstance(read, list):
+            return read
+        who, mapping = read
         if self.lane is not Lane.AD and content.texts.becomes_ad(mapping):
             return [Fault("mapping", "2061", "광고이면 ad_flag를 Y로 보내십시오.", "Set ad_flag to Y for an advertisement.")]
         bill_code = receiver.get("bill_code", content.bill_code)
-        row = AcceptedRow(receiver["message_id"], to, content.trimmed(mapping), bill_code, None)
-        return row, content.digest(to, bill_code, mapping)
+        row = AcceptedRow(receiver["message_id"], who.to, content.trimmed(mapping), bill_code, None, who.kind, who.fields, who.also)
+        return row, content.digest(who, bill_code, mapping)
 
     def _error(self, index: int, message_id: str, faults: list[Fault]) -> RowError:
         return RowError(index, message_id, faults[0].code, first_words(faults, self._english))
 
 
 _TWICE = Fault("message_id", "2030", "이 요청 안에 같은 message_id가 있습니다.", "It stands twice in this request.")
-_BAD_RECIPIENT = Fault("phone_number", "2050", "국내 휴대전화 번호여야 합니다.", "It must be a Korean mobile number.")
 
 
 def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
     """One message. Rejections with all faults at once; faults of the hour alone are left in `too_late`."""
-    model, faults, skip = _model(_ONE[channel], body)
+    form = FORMS[channel]
+    model, faults, skip = _model(form, form.one, body)
     content, more = content_of(channel, model, asker, recipients=1, skip=skip)
     faults += more
-    one: Any = model
-    to = recipient(one.phone_number)
-    if to is None and one.phone_number:
-        faults.append(_BAD_RECIPIENT)
+    who = form.recipient_of(model)
+    if isinstance(who, list):
+        known = {fault.field for fault in faults}
+        faults += [fault for fault in who if fault.field not in known]
     if "mapping" not in skip:
         faults += content.texts.check(content.mapping)
-    if to is None or not all(fault.passing for fault in faults):
-        raise Rejections(faults or [_BAD_RECIPIENT])
+    if isinstance(who, list) or not all(fault.passing for fault in faults):
+        raise Rejections(faults)
     shared, mapping = content.shared, content.trimmed(content.mapping)
     text = None
     if model.message and not content.texts.uses(shared.text or ""):
         # A one-time code, already rendered: with its text in the row it shares its event with others like it.
         shared, text = msgspec.structs.replace(shared, text=None), shared.text
-    row = AcceptedRow(one.message_id, to, mapping, model.bill_code, text)
-    digest = content.digest(to, model.bill_code, content.mapping)
+    one: Any = model
+    row = AcceptedRow(one.message_id, who.to, mapping, model.bill_code, text, who.kind, who.fields, who.also)
+    digest = content.digest(who, model.bill_code, content.mapping)
     return Accepted(shared, row, shared.lane, digest, content.send_by_ms, tuple(faults))
 
 
 def read_many(channel: Channel, body: bytes, asker: Asker, *, english: bool = False) -> Many:
     """What a list of messages shares, with its rows still raw. Rejections with all faults of the shared part."""
     raw, rest, faults = _split(body)
-    model, more, skip = _model(_CAMPAIGN[channel], rest)
+    form = FORMS[channel]
+    model, more, skip = _model(form, form.campaign, rest)
     faults += more
     content, more = content_of(channel, model, asker, recipients=len(raw), skip=skip)
     faults += more
@@ -189,7 +181,7 @@ def shared_key(shared: Shared) -> bytes:
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def _model(kind: type[Common], body: bytes) -> tuple[Common, list[Fault], set[str]]:
+def _model(form: Form, kind: type[Common], body: bytes) -> tuple[Common, list[Fault], set[str]]:
     """The body as its model; if it has faults, as much of it as can still be checked, and the fields that have them."""
     try:
         return kind.model_validate_json(body), [], set()
@@ -200,7 +192,7 @@ def _model(kind: type[Common], body: bytes) -> tuple[Common, list[Fault], set[st
         raise Rejections(faults)
     try:
         fields = {name: value for name, value in msgspec.json.decode(body).items() if name not in broken}
-        return _PARTIAL[kind].model_validate(fields), faults, broken
+        return form.partial(kind).model_validate(fields), faults, broken
     except (ValidationError, msgspec.MsgspecError, ValueError, RecursionError):
         raise Rejections(faults) from None
 
@@ -245,13 +237,13 @@ def _rows_fault() -> Fault:
     return Fault(_LIST, "1400", f"1개 이상 {MAX_ROWS}개 이하여야 합니다.", f"It must hold 1 to {MAX_ROWS} rows.")
 
 
-def _decoded(raw: Sequence[msgspec.Raw]) -> tuple[list[tuple[int, Receiver]], dict[int, list[Fault]]]:
+def _decoded(form: Form, raw: Sequence[msgspec.Raw]) -> tuple[list[tuple[int, dict[str, Any]]], dict[int, list[Fault]]]:
     """The rows of a slice: in one call while all are good, without the bad ones in a second, else one by one."""
     good = list(range(len(raw)))
     bad: dict[int, list[Fault]] = {}
     for _ in range(2):
         try:
-            receivers = RECEIVERS.validate_json(b"[" + b",".join(raw[i] for i in good) + b"]")
+            receivers = form.rows.validate_json(b"[" + b",".join(raw[i] for i in good) + b"]")
         except ValidationError as exc:
             named = {error["loc"][0] for error in exc.errors(include_url=False, include_input=False) if error["loc"]}
             if not named:
@@ -260,19 +252,19 @@ def _decoded(raw: Sequence[msgspec.Raw]) -> tuple[list[tuple[int, Receiver]], di
             good = [i for i in good if i not in bad]
         else:
             rows = list(zip(good, receivers, strict=True))
-            return rows, {i: _faults_of_row(raw[i]) for i in bad}
+            return rows, {i: _faults_of_row(form, raw[i]) for i in bad}
     rows = []
     for i in range(len(raw)):
         try:
-            rows.append((i, RECEIVER.validate_json(bytes(raw[i]))))
+            rows.append((i, form.single_row.validate_json(bytes(raw[i]))))
         except ValidationError as exc:
             bad[i] = faults_of(exc)
     return rows, bad
 
 
-def _faults_of_row(raw: msgspec.Raw) -> list[Fault]:
+def _faults_of_row(form: Form, raw: msgspec.Raw) -> list[Fault]:
     try:
-        RECEIVER.validate_json(bytes(raw))
+        form.single_row.validate_json(bytes(raw))
     except ValidationError as exc:
         return faults_of(exc)
     return [_NOT_JSON]
@@ -288,17 +280,17 @@ def _id_of(raw: msgspec.Raw) -> str:
     return message_id[:30] if isinstance(message_id, str) else ""
 
 
-def _recipient_of(receiver: Receiver, content: Content) -> tuple[str, dict[str, str], list[Fault]]:
-    """Number, values (the row's over the common ones) and faults of a row."""
-    to = recipient(receiver["phone_number"])
+def _recipient_of(receiver: dict[str, Any], content: Content) -> tuple[Recipient, dict[str, str]] | list[Fault]:
+    """Recipient and values (the row's over the common ones), or the faults of a row."""
     mapping = content.mapping
     try:
         own = values_of(receiver["mapping"]) if "mapping" in receiver else {}
     except ValueError as exc:
-        return "", {}, [nested_variable(str(exc))]
+        return [nested_variable(str(exc))]
     if own:
         mapping = {**mapping, **own} if mapping else own
+    who = content.form.recipient(receiver)
     faults = content.texts.check(mapping)
-    if to is None:
-        return "", mapping, [_BAD_RECIPIENT, *faults]
-    return to, mapping, faults
+    if isinstance(who, list):
+        return [*who, *faults]
+    return faults or (who, mapping)

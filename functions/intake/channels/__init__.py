@@ -1,0 +1,12 @@
+"""The channels that intake serves: one module each, and this table, from which paths, checks and the OpenAPI document follow."""
+
+from __future__ import annotations
+
+from functions.intake.channels import at, mt
+from functions.intake.form import Form
+from ims.topics import Channel
+
+FORMS: dict[Channel, Form] = {
+    Channel.AT: at.FORM,
+    Channel.MT: mt.FORM,
+}

@@ -1,0 +1,24 @@
+"""Who a message comes from: sender numbers and profiles, checked against what the customer registered."""
+
+from __future__ import annotations
+
+from functions.intake.faults import Fault
+from ims.rules.phone import callback as callback_number
+from ims.runtime.clients.callers import Asker
+
+
+def registered_callback(raw: str, field: str, asker: Asker, faults: list[Fault]) -> str:
+    """The sender number in its normal form; 2051 when the customer does not have it. Empty stays empty: another fault says so."""
+    if not raw:
+        return ""
+    number = callback_number(raw)
+    if number is None or not asker.directory.owns_callback(asker.customer.name, number):
+        faults.append(Fault(field, "2051"))
+    return number or ""
+
+
+def registered_profile(sender_key: str, asker: Asker, faults: list[Fault]) -> str:
+    """The sender key; 2052 when the customer does not have it."""
+    if sender_key and not asker.directory.owns_profile(asker.customer.name, sender_key):
+        faults.append(Fault("sender_key", "2052"))
+    return sender_key
