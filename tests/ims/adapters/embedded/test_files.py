@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import sqlite3
+import threading
 
 import pytest
 from sqlalchemy import Connection
@@ -62,6 +65,61 @@ async def test_committed_writes_survive_a_process_that_never_closed(file, tmp_pa
     other = sqlite3.connect(tmp_path / "lane.db")
     assert other.execute("SELECT n FROM t").fetchall() == [(7,)]
     other.close()
+
+
+async def test_others_write_while_one_waits_for_the_disk(file, monkeypatch, tmp_path):
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow(_: int) -> None:
+        begun.set()
+        assert ended.wait(30)
+
+    monkeypatch.setattr("ims.adapters.embedded.files.sync", slow)
+    other = LaneFile(tmp_path / "lane.db", create)
+    synced = asyncio.create_task(file.write(put(1), durable=True))
+    await asyncio.to_thread(begun.wait, 30)
+    await asyncio.wait_for(other.write(put(2)), 30)
+    assert not synced.done()
+    ended.set()
+    await synced
+    assert await numbers(file) == [1, 2]
+    other.close()
+
+
+async def test_who_need_not_wait_for_the_disk_is_told_before(file, monkeypatch):
+    """Both in one commit: what holds the writer up meanwhile is a job."""
+    ended, held = threading.Event(), threading.Event()
+    await file.write(put(0))
+    monkeypatch.setattr("ims.adapters.embedded.files.sync", lambda _: ended.wait(30))
+    before = asyncio.create_task(file.write(lambda _conn: held.wait(30)))
+    await asyncio.sleep(0)
+    durable, plain = (asyncio.create_task(file.write(put(n), durable=n == 1)) for n in (1, 2))
+    await asyncio.sleep(0)
+    held.set()
+    await before
+    await asyncio.wait_for(plain, 30)
+    assert not durable.done()
+    ended.set()
+    await durable
+    assert await numbers(file) == [0, 1, 2]
+
+
+async def test_a_sync_that_failed_is_not_believed_the_next_time(file, monkeypatch, tmp_path):
+    """The system may forget what it could not write: the next promise is made when the file itself holds it."""
+    await file.write(put(0), durable=True)
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ims.adapters.embedded.files.sync", broken)
+        with pytest.raises(Unavailable):
+            await file.write(put(1), durable=True)
+    await file.write(put(2), durable=True)
+    shutil.copy(tmp_path / "lane.db", tmp_path / "alone.db")  # without its log
+    alone = sqlite3.connect(tmp_path / "alone.db")
+    assert (1,) in alone.execute("SELECT n FROM t").fetchall()
+    alone.close()
 
 
 async def test_two_files_on_one_path_take_turns(file, tmp_path):
