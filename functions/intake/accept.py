@@ -162,6 +162,8 @@ def _cut(group: Sequence[Entry], start: int, most: int) -> int:
     for end in range(start, min(len(group), start + most)):
         row = group[end].row
         size += 120 + len(row.message_id) + 3 * len(row.text or "") + sum(len(k) + 3 * len(v) for k, v in row.mapping.items())
+        if row.to_kind:  # longer than a number: a push token may have hundreds of characters
+            size += len(row.to) + len(repr(row.fields)) + len(repr(row.also))
         if size > EVENT_BYTES and end > start:
             return end
     return min(len(group), start + most)

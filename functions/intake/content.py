@@ -14,13 +14,14 @@ from functions.intake.channels import FORMS
 from functions.intake.destinations import allowed
 from functions.intake.faults import Fault
 from functions.intake.fields import Common
-from functions.intake.form import Ads, Form, Recipient
+from functions.intake.form import Ads, Check, Form, Recipient
 from functions.intake.senders import registered_callback
 from functions.intake.texts import Kind, Texts, no_title, text_kind
 from ims.errors import Rejected
 from ims.lanes import TRAITS, Lane
 from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
+from ims.rules.fallback import KINDS, PHONE
 from ims.rules.lane import derive, is_ad
 from ims.rules.night import ad_window_closed
 from ims.rules.text import normalise
@@ -41,6 +42,18 @@ class Content:
     bill_code: str
     base: bytes  # digest of the content as the client wrote it: without the lane, which depends on how many came together
     send_by_ms: int
+    own_check: Check | None = None
+
+    def check(self, who: Recipient | None, mapping: Mapping[str, str]) -> list[Fault]:
+        """What is wrong with the texts for this recipient, and what their channel looks at besides."""
+        faults = self.texts.check(mapping)
+        if who is None or faults:
+            return faults
+        if self.own_check is not None:
+            faults = self.own_check(who, mapping)
+        if who.kind and self.shared.fallback and (unreached := unreachable(who, self.shared.fallback)):
+            faults.append(unreached)
+        return faults
 
     def digest(self, who: Recipient, bill_code: str, mapping: Mapping[str, str]) -> bytes:
         """8 bytes that are the same when the same message is asked for again, in whatever company."""
@@ -122,7 +135,15 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
     written = msgspec.structs.replace(shared, lane=Lane.AUTH, text=model.message, fallback=steps)
     base = blake2b(_encoder.encode((written, model.send_class, model.ad_flag)), digest_size=16).digest()
     by = min(send_by_ms, expires_at) if expires_at else send_by_ms
-    return Content(form, shared, texts, mapping, model.bill_code, base, by), faults
+    return Content(form, shared, texts, mapping, model.bill_code, base, by, own.check), faults
+
+
+def unreachable(who: Recipient, steps: Collection[Step]) -> Fault | None:
+    """The fault of a recipient whom a fallback step could not be sent to: nothing in the row says how."""
+    found = {who.kind or PHONE, *who.also}
+    if any(found.isdisjoint(KINDS[step.channel]) for step in steps):
+        return Fault("phone_number", "2020", "대체발송에 필요합니다.", "The fallback needs it.")
+    return None
 
 
 def _template(channel: Channel, model: Common, asker: Asker, faults: list[Fault]) -> Template | None:

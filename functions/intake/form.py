@@ -34,6 +34,9 @@ class Ads(Enum):
     ALWAYS = auto()  # e-mail, the medium that the law excepts
 
 
+Check = Callable[[Recipient, Mapping[str, str]], list[Fault]]
+
+
 @dataclass(slots=True)
 class Own:
     """A channel's part of the content. Texts stay unrendered; `places` are those to be counted after substitution."""
@@ -48,6 +51,7 @@ class Own:
     places: list[tuple[str, str, Kind]] = field(default_factory=list)  # (text, field, kind)
     is_ad: bool = False  # an advertisement by its nature, whatever the text says
     needs_text: bool = True
+    check: Check | None = None  # of one recipient with its values, for what no single text shows; after the texts were found good
 
 
 Read = Callable[[Any, str, Template | None, Asker, list[Fault]], Own]  # model, text (message or the template's), template, asker, faults

@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from functions.intake.faults import Fault
 from ims.rules.lane import AD_MARK, is_ad
+from ims.rules.push import PAYLOAD_BYTES, TITLE_CHARACTERS
 from ims.rules.template import MissingVariable, render, variables
 from ims.rules.text import ALIMTALK_CHARACTERS, LMS_BYTES, SMS_BYTES, TITLE_BYTES, Unencodable, byte_count
 
@@ -28,6 +29,9 @@ class Kind(Enum):
     ALIMTALK_TITLE = auto()
     HEADER = auto()
     LINK = auto()
+    PUSH = auto()
+    PUSH_TITLE = auto()
+    PUSH_VALUE = auto()  # of `data`
 
 
 _BYTES = {Kind.SMS: SMS_BYTES, Kind.LMS: LMS_BYTES, Kind.TITLE: TITLE_BYTES}
@@ -36,8 +40,11 @@ _CHARACTERS = {
     Kind.ALIMTALK_TITLE: _ALIMTALK_TITLE_CHARACTERS,
     Kind.HEADER: _HEADER_CHARACTERS,
     Kind.LINK: _LINK_CHARACTERS,
+    Kind.PUSH: PAYLOAD_BYTES,  # of the whole payload, which is counted besides
+    Kind.PUSH_TITLE: TITLE_CHARACTERS,
+    Kind.PUSH_VALUE: PAYLOAD_BYTES,
 }
-_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK})
+_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK, Kind.PUSH})
 Place = tuple[str, Kind]  # a field and what stands there
 
 

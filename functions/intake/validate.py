@@ -145,7 +145,7 @@ def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
         known = {fault.field for fault in faults}
         faults += [fault for fault in who if fault.field not in known]
     if "mapping" not in skip:
-        faults += content.texts.check(content.mapping)
+        faults += content.check(None if isinstance(who, list) else who, content.mapping)
     if isinstance(who, list) or not all(fault.passing for fault in faults):
         raise Rejections(faults)
     shared, mapping = content.shared, content.trimmed(content.mapping)
@@ -290,7 +290,7 @@ def _recipient_of(receiver: dict[str, Any], content: Content) -> tuple[Recipient
     if own:
         mapping = {**mapping, **own} if mapping else own
     who = content.form.recipient(receiver)
-    faults = content.texts.check(mapping)
+    faults = content.check(None if isinstance(who, list) else who, mapping)
     if isinstance(who, list):
         return [*who, *faults]
     return faults or (who, mapping)

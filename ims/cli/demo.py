@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ims.adapters.sql.registry import SqlRegistry
 
 TEMPLATE_CODE = "WELCOME_01"
+APP_ID = "demo-app"
 _DEMOS = (("demo", "15441234"), ("demo2", "15881234"))  # name (also its user) and sender number
 _TEMPLATES = (
     {"code": TEMPLATE_CODE, "channel": "at", "text": "#{name}님, 가입을 환영합니다."},
@@ -35,6 +36,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
             "sender_numbers": [number],
             "sender_profiles": [_sender_key(name)],
             "templates": _TEMPLATES,
+            "push_apps": [{"app_id": APP_ID}],  # without keys: the simulator asks for none
         }
         for name, number in _DEMOS
     ]
@@ -54,6 +56,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
                 "sender_key": _sender_key(name),
                 "template_code": TEMPLATE_CODE,
                 "callback": number,
+                "app_id": APP_ID,
             }
         )
     return shown

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functions.intake.channels import at, mt
+from functions.intake.channels import at, mt, push
 from functions.intake.form import Form
 from ims.topics import Channel
 
 FORMS: dict[Channel, Form] = {
     Channel.AT: at.FORM,
     Channel.MT: mt.FORM,
+    Channel.PUSH: push.FORM,
 }

@@ -16,6 +16,7 @@ from functions.intake.http import answer
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.errors import Rejected
 from ims.lanes import Lane
+from ims.ports.push import PushApp
 from ims.ports.registry import Customer, ServiceKey, Template
 from ims.rules import credentials
 from ims.runtime.clients.callers import Asker
@@ -44,6 +45,10 @@ _TEMPLATES = {
     ("at", "BARE"): Template("BARE", "at"),
     ("mt", "HELLO"): Template("HELLO", "mt", "안녕하세요 #{name}님"),
 }
+_APPS = {
+    app_id: PushApp(app_id, fcm, apns)
+    for app_id, fcm, apns in (("shop-app", True, True), ("droid-app", True, False), ("apple-app", False, True), ("demo-app", False, False))
+}
 
 
 class FakeDirectory:
@@ -61,6 +66,9 @@ class FakeDirectory:
 
     def template(self, customer: str, channel: str, code: str) -> Template | None:
         return _TEMPLATES.get((channel, code))
+
+    def push_app(self, customer: str, app_id: str) -> PushApp | None:
+        return _APPS.get(app_id)
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         return False

@@ -30,6 +30,8 @@ CASES = {
     "sendAlimTalk": 400,
     "sendTexts": 100,
     "sendAlimTalks": 100,
+    "sendPushMessage": 300,
+    "sendPushMessages": 60,
     "pollResults": 100,  # few different ones exist
     "readMessage": 360,
     "acknowledgeResults": 360,
@@ -47,6 +49,9 @@ _KNOWN = {
     "mapping": {"name": "a", "code": 1},
     "expires_at": "",
     "callback_url": "",
+    "app_id": "shop-app",
+    "target": {"app_user_id": "user-1"},
+    "data": {"order": "#{name}"},
 }
 
 
