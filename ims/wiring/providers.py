@@ -10,6 +10,7 @@ from ims.errors import Misconfigured
 from ims.ports.clock import Clock
 from ims.ports.providers import Provider
 from ims.ports.push import PushKeys
+from ims.runtime.pools import Pool, Weighed
 from ims.telemetry import UNLISTED
 from ims.topics import SENDERS
 
@@ -18,23 +19,37 @@ ACCOUNTS = ("fast", "bulk")
 FAMILIES = tuple(sender.removeprefix("send_") for sender in SENDERS)
 
 
-def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Provider]:
-    """(family, account) -> provider; one instance per provider and account, so that its connections are shared."""
-    made: dict[tuple[str, str], Provider] = {}
-    out: dict[tuple[str, str], Provider] = {}
-    for family in FAMILIES:
-        chosen = getattr(settings, f"providers_{family}")
-        for account in ACCOUNTS:
-            if (chosen, account) not in made:
-                match chosen:
-                    case "bizgo":
-                        made[chosen, account] = _bizgo(settings, account)
-                    case "push":
-                        made[chosen, account] = _push(settings, account, push_keys, clock)
-                    case _:
-                        made[chosen, account] = _simulator(settings, account)
-            out[family, account] = made[chosen, account]
+def configured(settings: Settings, family: str) -> dict[str, int]:
+    """The providers of a family with their weights, as IMS_PROVIDERS_<FAMILY> has them."""
+    out: dict[str, int] = {}
+    for part in getattr(settings, f"providers_{family}").split(","):
+        name, _, weight = part.partition(":")
+        if name in out:
+            raise Misconfigured(f"IMS_PROVIDERS_{family.upper()} names {name} twice")
+        out[name] = int(weight or 1)
     return out
+
+
+def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Pool]:
+    """(family, account) -> its providers; one instance per provider and account, so that its connections are shared."""
+    made: dict[tuple[str, str], Provider] = {}
+
+    def instance(name: str, account: str) -> Provider:
+        if (name, account) not in made:
+            match name:
+                case "bizgo":
+                    made[name, account] = _bizgo(settings, account)
+                case "push":
+                    made[name, account] = _push(settings, account, push_keys, clock)
+                case _:
+                    made[name, account] = _simulator(settings, account)
+        return made[name, account]
+
+    return {
+        (family, account): [Weighed(instance(name, account), weight) for name, weight in configured(settings, family).items()]
+        for family in FAMILIES
+        for account in ACCOUNTS
+    }
 
 
 def _simulator(settings: Settings, account: str) -> Provider:
