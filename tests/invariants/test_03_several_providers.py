@@ -148,7 +148,7 @@ async def test_an_operators_weight_counts_over_the_configured_one(make_two):
 async def test_death_at_every_commit_sends_once_over_both(make_two, keys, when, script):
     two = await make_two(keys)
     street = two.street
-    for n in range(1 if when == "before" else 2, 60, 2):  # every step is somebody's turn, before it or after it
+    for n in range(1 if when == "before" else 2, 60, 2):  # every step, before it or after it
         two.first.script.extend(script)
         await street.send(2)
         old = frozenset(two.delivered)
