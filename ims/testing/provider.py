@@ -18,7 +18,14 @@ class ScriptedProvider:
     """
 
     def __init__(
-        self, account: str = "fast", *, name: str = "scripted", keys: str = "call", max_members: int = 200, can_ask: bool = False, one_text: bool = False
+        self,
+        account: str = "fast",
+        *,
+        name: str = "scripted",
+        keys: str = "call",
+        max_members: int = 200,
+        can_ask: bool = False,
+        one_text: bool = False,
     ) -> None:
         self.name = name
         self.account = account
