@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
-from conftest import LONG
+from conftest import LONG, wanted
 from harness import Home
 from load import Load
 
 ROUNDS = 200 if LONG else 12
 MODES = ("call", "recipient", "none")
 PROCESSES = ("edge", "intake-bulk", "fast", "slow-out", "slow-back", "simulator")
+PLAYED = [(MODES[number * len(MODES) // ROUNDS], number) for number in wanted(ROUNDS)]  # a round is the same whichever are played
 FAST = {
     "provider_timeout_s": 1,
     "park_s": 0.5,
@@ -49,7 +50,7 @@ def drawn(chance: random.Random, number: int) -> list[str]:
     return kinds[number % len(kinds)]
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module")
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Home, list[Books]]]:
     """A home and the books of its rounds, which are looked at once more when all has come to rest."""
     more = {"report_deadline_sms_s": 12} if request.param == "none" else {}
@@ -62,7 +63,7 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 books.still_once()
 
 
-@pytest.mark.parametrize("number", range(ROUNDS // len(MODES)))
+@pytest.mark.parametrize(("home", "number"), PLAYED, indirect=["home"])
 def test_kill_9(
     home: tuple[str, Home, list[Books]], callbacks: CallbackServer, chance: random.Random, number: int, write_down: Callable[..., None]
 ) -> None:
@@ -71,7 +72,7 @@ def test_kill_9(
         ims.start()
     books = Books(ims, callbacks)
     rounds.append(books)
-    victims = drawn(chance, number + (ROUNDS // len(MODES)) * MODES.index(mode))
+    victims = drawn(chance, number)
     campaigns, rows, singles = chance.choice(((8, 500, 120), (4, 1_000, 160), (13, 300, 100)))
     started = time.monotonic()
     with Load(books, campaigns=campaigns, rows=rows, singles=singles) as load:
