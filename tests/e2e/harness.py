@@ -164,6 +164,7 @@ class Customer:
     callback: str
     sender_key: str = ""
     template_code: str = ""
+    app_id: str = ""
 
 
 class Api:

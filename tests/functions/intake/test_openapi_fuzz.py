@@ -30,8 +30,8 @@ CASES = {
     "sendAlimTalk": 400,
     "sendTexts": 100,
     "sendAlimTalks": 100,
-    "sendPushMessage": 300,
-    "sendPushMessages": 60,
+    "sendPushMessage": 160,
+    "sendPushMessages": 40,
     "pollResults": 100,  # few different ones exist
     "readMessage": 360,
     "acknowledgeResults": 360,
