@@ -21,13 +21,6 @@ def secret(default: str, *, description: str) -> Any:
     return Field(default, description=description, json_schema_extra=_SECRET)
 
 
-def shares(*names: str, description: str) -> Any:
-    """One provider, or several by comma with weights. Weight 0: only while no other can be called."""
-    one = f"({'|'.join(names)})(:[0-9]{{1,3}})?"
-    several = f"; several: {names[-1]}:3,{names[0]}:1" if len(names) > 1 else ""
-    return Field(names[0], pattern=f"^{one}(,{one})*$", description=f"{description} {', '.join(names)}{several}.")
-
-
 class Settings(BaseSettings):
     """The fields below as IMS_<NAME>; docs/settings.md is checked against them."""
 
@@ -51,6 +44,7 @@ class Settings(BaseSettings):
     files: str = secret("", description="Production: large things, s3://bucket?endpoint=...&region=...")
     port: int = Field(8080, ge=0, le=65535, description="Port of the intake URL; 0 takes a free one.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics of what `ims up` runs, on loopback; 0: a free one.")
+    public_url: str = Field("", description="Where people reach the intake URL, https://...: links to opt out; empty: no ads by e-mail.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     function: str = Field("", description="What `ims serve` serves where none is named; several, by comma, go by the path.")
     trusted_proxies: str = Field("", description="Networks, by comma, whose X-Forwarded-For `ims serve` believes; empty: none.")
@@ -58,11 +52,13 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
     clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
 
-    providers_mt: str = shares("simulator", "bizgo", description="Who sends texts.")
-    providers_kakao: str = shares("simulator", "bizgo", description="Who sends AlimTalk and brand messages.")
-    providers_email: str = shares("simulator", description="Who sends e-mail.")
-    providers_push: str = shares("simulator", "push", description="Who sends app push (push: FCM and APNs, with each app's keys).")
-    providers_rcs: str = shares("simulator", description="Who sends RCS.")
+    providers_mt: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends texts.")
+    providers_kakao: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends AlimTalk and brand messages.")
+    providers_email: Literal["simulator", "ses", "smtp"] = Field("simulator", description="Who sends e-mail.")
+    providers_push: Literal["simulator", "push"] = Field(
+        "simulator", description="Who sends app push; push: FCM and APNs, with the keys of each registered app."
+    )
+    providers_rcs: Literal["simulator"] = Field("simulator", description="Who sends RCS.")
     provider_timeout_s: float = Field(10, gt=0, le=60, description="Of one provider call, all of it.")
     provider_tries: int = Field(3, ge=1, le=10, description="Tries in one delivery of an event before it is parked.")
     park_s: float = Field(5, gt=0, description="How long an event first rests when its provider is away.")
@@ -91,6 +87,28 @@ class Settings(BaseSettings):
     fcm_url: str = Field("https://fcm.googleapis.com", description="FCM HTTP v1.")
     fcm_token_url: str = Field("https://oauth2.googleapis.com/token", description="Where FCM's access tokens come from.")
     apns_url: str = Field("", description="APNs; empty: Apple's production or sandbox, as each app is registered.")
+
+    ses_region: str = Field("ap-northeast-2", description="Amazon SES: the region of the account.")
+    ses_endpoint: str = Field("", description="Empty: Amazon's own; `localstack`: where localstack-client finds it; or a URL.")
+    ses_access_key_id: str = secret("", description="Empty: what botocore finds (environment, role of the pod or machine).")
+    ses_secret_access_key: str = secret("", description="Beside the key id.")
+    ses_configuration_set: str = Field("", description="Publishes events to SNS, with our ref in their tags.")
+    ses_topics: str = Field("", description="ARNs of the SNS topics, by comma, that post to /receipt/ses; empty: taken is delivered.")
+    ses_rate_per_s: float = Field(14, gt=0, description="Recipients a second of the account; SES starts with 14, in its sandbox with 1.")
+
+    smtp_host: str = Field("", description="SMTP: the relay.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is made private.")
+    smtp_ca_file: str = Field("", description="Certificate authority of the relay; empty: the system's.")
+    smtp_username: str = Field("", description="Login; empty: none.")
+    smtp_password: str = secret("", description="Password of the login.")
+    smtp_envelope_from: str = Field("", description="Where bounces go, bounces@mail.example.com; each mail has bounces+<ref>@ of its own.")
+    smtp_reports: Literal["none", "dsn"] = Field("none", description="none: taken is delivered; dsn: asked to report, bounces come in.")
+    smtp_bounce_secret: str = secret("", description="Bearer token of who posts bounces to /receipt/smtp.")
+    smtp_dkim: str = secret("", description='Keys that sign, {"domain": {"selector", "key": PEM}}; empty: the relay signs.')
+    smtp_connections: int = Field(8, ge=1, le=100, description="Connections to the relay of one process, per account.")
+    smtp_rate_per_s: float = Field(100, gt=0, description="Mails a second that the relay may get; a guess.")
+    mail_fast_reserve_share: float = Field(0.3, ge=0, lt=1, description="Of the rate of SES or the relay, kept for auth and realtime.")
 
     report_deadline_sms_s: float = Field(26 * 3600, gt=0, description="No delivery report by then: UNKNOWN (domain 5).")
     report_deadline_lms_s: float = Field(82 * 3600, gt=0, description="The same for LMS.")

@@ -64,6 +64,8 @@ THROTTLED = "8004"
 UNREADABLE = "8005"
 NO_REPORT = "8100"
 INTERNAL = "9999"
+AD_FORM = "7104"
+COMPLAINT = "5902"  # e-mail
 
 _FAMILY = {
     "AT": "kakao", "AI": "kakao", "FT": "kakao", "BT": "kakao", "SMS": "mt", "LMS": "mt", "MMS": "mt",

@@ -15,6 +15,7 @@ from ims.errors import Unavailable
 from ims.lanes import TRAITS, Lane
 from ims.ports.registry import Customer, Registry, ServiceKey
 from ims.protocol.ids import acceptance_key
+from ims.rules.unsubscribe import opened
 from ims.runtime.context import Context
 from ims.telemetry import UNCOUNTED
 
@@ -75,6 +76,13 @@ class Desk:
                 raise
             UNCOUNTED.labels("daily_cap").inc(rows)
             return True
+
+    def may_refuse(self, token: str) -> None:
+        opened(self._ctx.sealer, token)
+
+    async def refuse(self, token: str) -> None:
+        refusing = opened(self._ctx.sealer, token)
+        await self._ctx.registry.add_opt_outs(refusing.customer, refusing.channel, [refusing.recipient])
 
     async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
         return await reading.poll(self._ctx, key, limit)

@@ -95,5 +95,3 @@ class Form:
     def recipient_of(self, model: Any) -> Recipient | list[Fault]:
         """The recipient of a single message. Nothing given is a fault of the recipient field."""
         return self.recipient({name: value for name in self.recipient_fields if (value := getattr(model, name, ""))})
-
-

@@ -15,6 +15,7 @@ from functions.intake.body import read
 from functions.intake.openapi import document
 from functions.intake.ports import Acceptance, IntakePorts
 from functions.intake.routes import Action, Route, route
+from functions.intake.unsubscribe import unsubscribe
 from functions.intake.validate import Many, RowError, read_many, read_single
 from ims.codes import CODES
 from ims.errors import Rejected
@@ -37,6 +38,8 @@ async def _answer(request: Request, ctx: IntakePorts, trace: str, english: bool)
     wanted = route(request.method, request.scope["path"])
     if wanted.action is Action.DOCUMENT:
         return Response(document(), media_type="application/json")
+    if wanted.action is Action.UNSUBSCRIBE:
+        return await unsubscribe(request, ctx, wanted.id)
     asker = await asker_of(request, ctx, wanted.service_key)
     match wanted.action:
         case Action.SEND_ONE:

@@ -36,6 +36,14 @@ class IntakePorts(Reception, Protocol):
         """Whether the key's rate and daily cap allow so many recipients now; they are taken if so."""
         ...
 
+    def may_refuse(self, token: str) -> None:
+        """Rejected 1404 when a link to opt out was not made by us."""
+        ...
+
+    async def refuse(self, token: str) -> None:
+        """Whoever holds the link has opted out when it returns. Rejected 1404 as above."""
+        ...
+
     async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
         """A batch of results under a lease of 120 s, with its id; none and nothing when there are none."""
         ...

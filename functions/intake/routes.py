@@ -15,6 +15,8 @@ DOCUMENT_PATH = "/ims/openapi.json"
 _CHANNELS = frozenset(channel.value for channel in Channel)
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,20}\.[A-Za-z0-9_-]{20,400}")
+
 
 class Action(Enum):
     """What a request asks for."""
@@ -26,6 +28,7 @@ class Action(Enum):
     ACKNOWLEDGE = auto()
     READ = auto()
     REPLAY = auto()
+    UNSUBSCRIBE = auto()  # a page for a person to press its button, or the mail program's own POST (RFC 8058)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ def _methods(path: str) -> dict[str, Route]:
         case ["", "ims", key, "report", id_] if _ID.fullmatch(id_):
             methods = {"GET": Route(Action.READ, key, id=id_), "DELETE": Route(Action.ACKNOWLEDGE, key, id=id_)}
             return {**methods, "POST": Route(Action.REPLAY, key)} if id_ == "replay" else methods
+        case ["", "ims", "unsubscribe", token] if _TOKEN.fullmatch(token):
+            found = Route(Action.UNSUBSCRIBE, id=token)
+            return {"GET": found, "HEAD": found, "POST": found}
         case ["", "ims", key, channel, last] if last in _SENDS and channel in _CHANNELS:
             return {"POST": Route(_SENDS[last], key, Channel(channel) if channel in FORMS else None)}
         case _:

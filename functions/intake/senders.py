@@ -1,8 +1,9 @@
-"""Who a message comes from: sender numbers and profiles, checked against what the customer registered."""
+"""Who a message comes from: sender numbers, profiles and mail domains, checked against what the customer registered."""
 
 from __future__ import annotations
 
 from functions.intake.faults import Fault
+from ims.rules.email import address, domain_of
 from ims.rules.phone import callback as callback_number
 from ims.runtime.clients.callers import Asker
 
@@ -15,6 +16,17 @@ def registered_callback(raw: str, field: str, asker: Asker, faults: list[Fault])
     if number is None or not asker.directory.owns_callback(asker.customer.name, number):
         faults.append(Fault(field, "2051"))
     return number or ""
+
+
+def registered_mailbox(raw: str, field: str, asker: Asker, faults: list[Fault]) -> str:
+    """The sender's address; 2051 when its domain is not one that the customer registered, or it is no address."""
+    if not raw:
+        return ""
+    mailbox = address(raw)
+    if mailbox is None or not asker.directory.owns_domain(asker.customer.name, domain_of(mailbox)):
+        ko = "등록된 발신 도메인의 주소여야 합니다."
+        faults.append(Fault(field, "2051", ko, "It must be an address of a registered sending domain."))
+    return mailbox or ""
 
 
 def registered_profile(sender_key: str, asker: Asker, faults: list[Fault]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 
 from functions.intake.faults import Fault
+from ims.rules.email import BODY_CHARACTERS, SUBJECT_CHARACTERS, breaks_header
 from ims.rules.lane import AD_MARK, is_ad
 from ims.rules.push import PAYLOAD_BYTES, TITLE_CHARACTERS
 from ims.rules.template import MissingVariable, render, variables
@@ -32,6 +33,8 @@ class Kind(Enum):
     PUSH = auto()
     PUSH_TITLE = auto()
     PUSH_VALUE = auto()  # of `data`
+    SUBJECT = auto()
+    MAIL = auto()
 
 
 _BYTES = {Kind.SMS: SMS_BYTES, Kind.LMS: LMS_BYTES, Kind.TITLE: TITLE_BYTES}
@@ -43,8 +46,10 @@ _CHARACTERS = {
     Kind.PUSH: PAYLOAD_BYTES,  # of the whole payload, which is counted besides
     Kind.PUSH_TITLE: TITLE_CHARACTERS,
     Kind.PUSH_VALUE: PAYLOAD_BYTES,
+    Kind.SUBJECT: SUBJECT_CHARACTERS,
+    Kind.MAIL: BODY_CHARACTERS,
 }
-_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK, Kind.PUSH})
+_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK, Kind.PUSH, Kind.MAIL})
 Place = tuple[str, Kind]  # a field and what stands there
 
 
@@ -62,6 +67,8 @@ def _fault(rendered: str, field: str, kind: Kind) -> Fault | None:
     too_long = "2010" if kind in _BODIES else "1400"
     if kind in _BODIES and not rendered.strip():
         return Fault(field, "2020", "치환한 뒤 비어 있습니다.", "It is empty after substitution.")
+    if kind is Kind.SUBJECT and breaks_header(rendered):
+        return Fault(field, "1400", "제목에 줄바꿈이나 제어 문자를 쓸 수 없습니다.", "A subject holds no control characters.")
     if kind in _CHARACTERS:
         limit, size = _CHARACTERS[kind], len(rendered)
         if size > limit:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import functions_framework.aio
 from cloudevents.http import CloudEvent
 
+from functions.report import complaints
 from functions.report.fold import Folding, needs_steps
 from functions.report.outputs import Folded, next_attempt, settled
 from ims import topics
@@ -40,6 +41,8 @@ async def handle(event: Event, ctx: Context) -> Decision:
     if isinstance(data, DeliveryReported):
         reports = _by_row(data)
         keys = list(reports)
+        if complaints.any_in(data.reports):
+            await complaints.opt_out(reports, event.lane, ctx)
     elif isinstance(data, SendFinished | MessageRefused | DeadlinePassed):
         keys = [(data.birth, data.attempt)]
     else:

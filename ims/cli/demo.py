@@ -23,6 +23,10 @@ _TEMPLATES = (
 )
 
 
+def _sending_domain(name: str) -> str:
+    return f"{name}.example"
+
+
 async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
     """The demo customers as `up.json` shows them. What exists is kept: keys and secrets survive a restart and a rotation."""
     secrets = {name: await registry.demo_secret(name, name) for name, _ in _DEMOS}
@@ -36,6 +40,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
             "sender_numbers": [number],
             "sender_profiles": [_sender_key(name)],
             "templates": _TEMPLATES,
+            "sending_domains": [_sending_domain(name)],
             "push_apps": [{"app_id": APP_ID}],  # without keys: the simulator asks for none
         }
         for name, number in _DEMOS
@@ -57,6 +62,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
                 "template_code": TEMPLATE_CODE,
                 "callback": number,
                 "app_id": APP_ID,
+                "from_email": f"no-reply@{_sending_domain(name)}",
             }
         )
     return shown

@@ -19,7 +19,7 @@ from ims.cli.show import fail, show
 from ims.errors import ImsError, Rejected
 from ims.lanes import Lane
 from ims.ports.registry import ServiceKey
-from ims.rules import phone
+from ims.rules import email, phone
 from ims.rules.registration import RegistrationRefused, parse_registration
 from ims.topics import Channel
 
@@ -137,7 +137,9 @@ def x_ims_key(username: str, secret: str) -> str:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overlap = Annotated[int, typer.Option("--overlap-s", min=0, max=90 * 86_400, help="Seconds for which the old secret lives on.")]
 Channels = Annotated[list[Channel] | None, typer.Option("--channel", help="Only this channel; may be repeated. Default: every channel.")]
-Numbers = Annotated[list[str], typer.Argument(help="Telephone numbers, or - to read them from standard input, one a line.")]
+Numbers = Annotated[
+    list[str], typer.Argument(help="Telephone numbers or e-mail addresses, or - to read them from standard input, one a line.")
+]
 AnyCustomer = Annotated[str | None, typer.Argument(help="Only this customer.")]
 
 
@@ -285,7 +287,7 @@ def _given(numbers: list[str]) -> list[str]:
 
 
 def _indexed(registry: SqlRegistry, numbers: Sequence[str]) -> list[bytes]:
-    normal = [phone.recipient(number) for number in numbers]
+    normal = [email.address(given) if "@" in given else phone.recipient(given) for given in numbers]
     if None in normal:
         raise Rejected("2050", "number", f"number {normal.index(None) + 1} of {len(normal)} is not one that receives texts")
     return [registry.index(number) for number in normal if number is not None]

@@ -61,17 +61,13 @@ class Directory(Protocol):
 
     def owns_profile(self, customer: str, sender_key: str) -> bool: ...
 
+    def owns_domain(self, customer: str, domain: str) -> bool:
+        """Whether the customer registered this domain to send e-mail from."""
+        ...
+
     def template(self, customer: str, channel: str, code: str) -> Template | None: ...
 
     def push_app(self, customer: str, app_id: str) -> PushApp | None: ...
-
-    def provider_stopped(self, family: str, provider: str) -> bool:
-        """Whether an operator took it out of service for a family of channels."""
-        ...
-
-    def provider_weight(self, family: str, provider: str) -> int | None:
-        """An operator's weight for it; none: as configured."""
-        ...
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         """Whether an emergency stop covers such a message."""
@@ -85,6 +81,13 @@ class Registry(Protocol):
     def push_tokens(self) -> PushTokens: ...
 
     async def directory(self) -> Directory: ...
+
+    async def add_opt_outs(self, customer: str, channel: str, recipients: Sequence[bytes]) -> int:
+        """Have these recipients (keyed index) get nothing more of the customer on the channel; how many are new to it.
+
+        Rejected 1404 when there is no such customer. Done again it changes nothing.
+        """
+        ...
 
     async def opted_out(self, customer: str, channel: str, recipients: Sequence[bytes]) -> set[bytes]:
         """Which of the recipients (keyed index) opted out; looked up at every call, never cached."""

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from ims.errors import Rejected
 from ims.lanes import Lane
-from ims.rules import phone
+from ims.rules import email, phone
 
 LOOPBACK = "loopback:*"  # any loopback URL, where the profile allows those at all
 ChannelName = Literal["at", "ft", "bt", "mt", "email", "push", "rcs"]
@@ -46,6 +46,13 @@ def _sender_number(text: str) -> str:
     if number is None:
         raise ValueError("not a Korean sender number")
     return number
+
+
+def _domain(text: str) -> str:
+    name = email.domain(text)
+    if name is None:
+        raise ValueError("not a domain name")
+    return name
 
 
 def network(text: str) -> str:
@@ -183,6 +190,7 @@ class CustomerEntry(_Entry):
     sender_profiles: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]] = []
     templates: list[TemplateEntry] = []
     push_apps: list[PushAppEntry] = []
+    sending_domains: list[Annotated[str, Field(max_length=253), AfterValidator(_domain)]] = []  # of from_email
 
 
 class RegistrationFile(_Entry):

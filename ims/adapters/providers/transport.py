@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
@@ -27,6 +27,7 @@ class Reply:
     status: int
     body: bytes
     retry_after_s: float | None
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in any case
 
     def __repr__(self) -> str:
         return f"<Reply {self.status}>"
@@ -54,7 +55,7 @@ class Transport:
                     content += await response.content.read(MAX_ANSWER_BYTES + 1 - len(content))
                 if len(content) > MAX_ANSWER_BYTES:
                     raise Unclear(UNREADABLE)
-                return Reply(response.status, content, seconds(response.headers.get("retry-after")))
+                return Reply(response.status, content, seconds(response.headers.get("retry-after")), response.headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             raise NotSent(NOT_CONNECTED) from exc
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as exc:

@@ -13,10 +13,10 @@ from ims.adapters.sql.registry_tables import (
     credentials,
     customers,
     endpoints,
-    provider_words,
     push_apps,
     sender_numbers,
     sender_profiles,
+    sending_domains,
     service_keys,
     stops,
     templates,
@@ -42,10 +42,10 @@ class Snapshot:
     users: dict[str, str]  # user name -> customer
     numbers: frozenset[tuple[str, str]]
     profiles: frozenset[tuple[str, str]]
+    domains: frozenset[tuple[str, str]]
     templates: dict[tuple[str, str, str], Template]
     stops: frozenset[tuple[str, str, str]]  # customer or "", kind, value
     push_apps: dict[tuple[str, str], PushApp]
-    provider_words: dict[tuple[str, str], tuple[bool, int | None]]  # (family, provider) -> stopped, weight
 
     def service_key(self, key: str) -> ServiceKey | None:
         return self.keys.get(key)
@@ -59,6 +59,9 @@ class Snapshot:
     def owns_callback(self, customer: str, number: str) -> bool:
         return (customer, number) in self.numbers
 
+    def owns_domain(self, customer: str, domain: str) -> bool:
+        return (customer, domain) in self.domains
+
     def owns_profile(self, customer: str, sender_key: str) -> bool:
         return (customer, sender_key) in self.profiles
 
@@ -67,12 +70,6 @@ class Snapshot:
 
     def push_app(self, customer: str, app_id: str) -> PushApp | None:
         return self.push_apps.get((customer, app_id))
-
-    def provider_stopped(self, family: str, provider: str) -> bool:
-        return self.provider_words.get((family, provider), (False, None))[0]
-
-    def provider_weight(self, family: str, provider: str) -> int | None:
-        return self.provider_words.get((family, provider), (False, None))[1]
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         if not self.stops:
@@ -127,15 +124,12 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
         users={username: name for name, users in digests.items() for username in users},
         numbers=_pairs(conn, sender_numbers, "number"),
         profiles=_pairs(conn, sender_profiles, "sender_key"),
+        domains=_pairs(conn, sending_domains, "domain"),
         templates={
             (row.customer, row.channel, row.code): Template(row.code, row.channel, row.text, row.category)
             for row in conn.execute(select(templates))
         },
         stops=frozenset((row.customer, row.kind, row.value) for row in conn.execute(select(stops))),
-        provider_words={
-            (row.family, row.provider): (bool(row.stopped), None if row.weight is None else int(row.weight))
-            for row in conn.execute(select(provider_words))
-        },
         push_apps={
             (row.customer, row.app_id): PushApp(row.app_id, bool(row.fcm), bool(row.apns))
             for row in conn.execute(select(push_apps.c.customer, push_apps.c.app_id, push_apps.c.fcm, push_apps.c.apns))

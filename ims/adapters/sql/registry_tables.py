@@ -100,6 +100,16 @@ sender_profiles = Table(
     **ON_A_SERVER,
 )
 
+sending_domains = Table(
+    "sending_domains",
+    metadata,
+    _customer(key=True),
+    Column("domain", name(253), primary_key=True),  # as the DNS spells it
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
 templates = Table(
     "templates",
     metadata,
@@ -202,18 +212,6 @@ push_tokens = Table(
     _created_at(),
     Index("push_tokens_by_owner", "customer", "app_id", "owner", "retired_at", "seen_at"),
     sqlite_with_rowid=False,
-    **ON_A_SERVER,
-)
-
-# What operators said of providers: it stands over what is configured.
-provider_words = Table(
-    "provider_words",
-    metadata,
-    Column("family", String(10), primary_key=True),
-    Column("provider", String(20), primary_key=True),
-    Column("stopped", Boolean, nullable=False),
-    Column("weight", Integer),  # none: as configured
-    _created_at(),
     **ON_A_SERVER,
 )
 

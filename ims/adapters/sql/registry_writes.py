@@ -20,6 +20,7 @@ from ims.adapters.sql.registry_tables import (
     push_apps,
     sender_numbers,
     sender_profiles,
+    sending_domains,
     service_keys,
     templates,
 )
@@ -153,6 +154,8 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
         conn.execute(insert_ignored(sender_numbers), {"customer": name, "number": number, "created_at": now_ms})
     for sender_key in entry.sender_profiles:
         conn.execute(insert_ignored(sender_profiles), {"customer": name, "sender_key": sender_key, "created_at": now_ms})
+    for domain in entry.sending_domains:
+        conn.execute(insert_ignored(sending_domains), {"customer": name, "domain": domain, "created_at": now_ms})
     for template in entry.templates:
         _register_template(conn, now_ms, name, template)
     for app in entry.push_apps:

@@ -23,6 +23,7 @@ from ims.runtime.clients.callers import Asker
 
 NOON_MS = round(datetime.fromisoformat("2027-03-02T12:00:00+09:00").timestamp() * 1000)
 PROFILE = "p" * 40
+LINK_TOKEN = "k1." + "t" * 60
 
 _CUSTOMERS = {
     name: Customer(name, {f"{name}-user": (credentials.digest(f"{name}-secret"),)}, "", (), ("https://hook.example.com/ims", "loopback:*"))
@@ -64,6 +65,9 @@ class FakeDirectory:
     def owns_profile(self, customer: str, sender_key: str) -> bool:
         return sender_key == PROFILE
 
+    def owns_domain(self, customer: str, domain: str) -> bool:
+        return (customer, domain) == ("acme", "mail.acme.example")
+
     def template(self, customer: str, channel: str, code: str) -> Template | None:
         return _TEMPLATES.get((channel, code))
 
@@ -86,6 +90,7 @@ class FakePorts:
         self.allows = True
         self.reachable = True
         self.fails: Exception | None = None
+        self.refused: list[str] = []
         self.replays: list[tuple[int | None, int | None, Sequence[str]]] = []
 
     async def directory(self) -> FakeDirectory:
@@ -131,6 +136,14 @@ class FakePorts:
 
     async def draw(self, key: ServiceKey, rows: int) -> bool:
         return self.allows
+
+    def may_refuse(self, token: str) -> None:
+        if token != LINK_TOKEN:
+            raise Rejected("1404")
+
+    async def refuse(self, token: str) -> None:
+        self.may_refuse(token)
+        self.refused.append(token)
 
     async def poll(self, key: ServiceKey, limit: int) -> tuple[str | None, Sequence[Mapping[str, Any]]]:
         return ("b1", [{"message_id": "m1"}] * min(limit, 2)) if self.allows else (None, [])
@@ -207,6 +220,19 @@ def asker() -> Callable[..., Asker]:
 @pytest.fixture
 def text() -> dict[str, Any]:
     return {"message_id": "m1", "message_type": "SMS", "callback": "1544-1234", "phone_number": "010-2345-6789", "message": "안녕"}
+
+
+@pytest.fixture
+def email() -> dict[str, Any]:
+    return {
+        "message_id": "e1",
+        "message_type": "EM",
+        "from_email": "no-reply@mail.acme.example",
+        "to_email": "Hong@Example.com",
+        "subject": "#{name}님, 주문",
+        "message": "<p>#{name}님</p>",
+        "mapping": {"name": "홍길동"},
+    }
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Mail by Amazon SES, version 2 of its API."""
