@@ -164,6 +164,7 @@ class Customer:
     sender_key: str = ""
     template_code: str = ""
     app_id: str = ""
+    from_email: str = ""
 
 
 class Api:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from functions.intake import fields
+from functions.intake.channels.mt import BAD_NUMBER
 from functions.intake.faults import Fault
-from functions.intake.fields import LINE, LINES, MAX_ROWS, Campaign, Common, One, line, nfc
+from functions.intake.fields import LINE, LINES, MAX_ROWS, Campaign, Common, One, Phone, line, nfc
 from functions.intake.form import Ads, Form, Own, Recipient
 from functions.intake.senders import registered_mailbox
 from functions.intake.texts import Kind
@@ -25,6 +26,7 @@ from ims.rules.email import (
     has_ad_mark,
     has_opt_out,
 )
+from ims.rules.phone import recipient as mobile
 from ims.runtime.clients.callers import Asker
 
 _RAW_CHARACTERS = 110_000  # of a text before substitution: room for long names of variables
@@ -55,6 +57,7 @@ class EmailOne(Email, One):
     to_name: _Name = ""
     cc: _Copies = Field(default_factory=list)
     bcc: _Copies = Field(default_factory=list)
+    phone_number: Phone = ""  # where fallback steps that are texts find the recipient
 
 
 class EmailCampaign(Email, Campaign):
@@ -67,6 +70,7 @@ class Receiver(fields.Row):
     __pydantic_config__ = fields.STRICT  # type: ignore[misc]
     to_email: _Address
     to_name: NotRequired[_Name]
+    phone_number: NotRequired[Phone]
 
 
 class EmailMany(EmailCampaign):
@@ -78,8 +82,10 @@ class EmailMany(EmailCampaign):
 def read(model: Email, text: str, template: Template | None, asker: Asker, faults: list[Fault]) -> Own:
     """Sender, copies, subject and body, and what an advertisement must carry (domain 2.2)."""
     del template
-    if model.fallback:
-        faults.append(Fault("fallback", "1400", "이메일의 대체발송은 지원하지 않습니다.", "E-mail has no fallback yet."))
+    if model.fallback and not model.fallback[0].message:  # the text before it is a mail: HTML, and longer than any text message
+        faults.append(
+            Fault("fallback.0.message", "2020", "이메일 다음에는 본문이 필요합니다.", "After a mail it needs words of its own.")
+        )
     named = {"from_name": model.from_name, "to_name": getattr(model, "to_name", "")}
     for field, name in named.items():
         if name and (breaks_header(name) or "#{" in name):
@@ -120,7 +126,10 @@ def recipient(given: Mapping[str, Any]) -> Recipient | list[Fault]:
     name = given.get("to_name", "")
     if breaks_header(name) or "#{" in name:
         return [Fault("to_name", "1400", "변수나 제어 문자를 쓸 수 없습니다.", "It holds no variables or control characters.")]
-    return Recipient(to, "email", {"to_name": name} if name else {})
+    phone = mobile(given["phone_number"]) if given.get("phone_number") else ""
+    if phone is None:
+        return [BAD_NUMBER]
+    return Recipient(to, "email", {"to_name": name} if name else {}, {"phone": phone} if phone else {})
 
 
 FORM = Form(
@@ -128,7 +137,7 @@ FORM = Form(
     campaign=EmailCampaign,
     many=EmailMany,
     row=Receiver,
-    recipient_fields=("to_email", "to_name"),
+    recipient_fields=("to_email", "to_name", "phone_number"),
     read=read,
     recipient=recipient,
     name=("Email", "an e-mail"),

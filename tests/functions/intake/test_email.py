@@ -71,8 +71,9 @@ def test_what_is_accepted_travels_normalised_and_unrendered(asker: Any, email: d
         ({"message": "#{name}", "mapping": {"name": " "}}, "message", "2020"),
         ({"message_type": "SMS"}, "message_type", "4001"),
         ({"attach_file_list": ["f1"]}, "attach_file_list", "1400"),
-        ({"fallback": {"type": "SMS", "callback": "15441234", "message": "a"}}, "fallback", "1400"),
-        ({"phone_number": "01023456789"}, "phone_number", "1400"),
+        ({"fallback": {"type": "SMS", "callback": "15441234", "message": "a"}}, "phone_number", "2020"),
+        ({"fallback": {"type": "SMS", "callback": "15441234"}, "phone_number": "01023456789"}, "fallback.0.message", "2020"),
+        ({"phone_number": "0212345678"}, "phone_number", "2050"),
     ],
 )
 def test_what_is_wrong_is_named(asker: Any, email: dict[str, Any], change: dict[str, Any], field: str, code: str) -> None:
@@ -96,6 +97,12 @@ def test_an_ad_may_be_sent_at_night_and_holds_our_link(asker: Any, email: dict[s
     accepted = read_single(Channel.EMAIL, body(email | AD), asker("acmead", night))
     assert accepted.lane is Lane.AD and not accepted.too_late
     assert "#{unsubscribe_url}" in (accepted.row.text or "")
+
+
+def test_a_text_may_follow_a_mail_that_fails(asker: Any, email: dict[str, Any]) -> None:
+    more = {"phone_number": "010-2345-6789", "fallback": {"type": "SMS", "callback": "15441234", "message": "#{name}님"}}
+    accepted = read_single(Channel.EMAIL, body(email | more), asker())
+    assert accepted.row.also == {"phone": "01023456789"} and accepted.shared.fallback[0].text == "#{name}님"
 
 
 def test_a_value_cannot_make_an_ad_of_what_is_none(asker: Any, email: dict[str, Any]) -> None:
