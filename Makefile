@@ -29,7 +29,7 @@ test-fast: $(VENV)/test.stamp ## all tests that start nothing
 	$(BIN)/pytest -n $(WORKERS) -m "not e2e and not system and not services"
 
 test-e2e: $(VENV)/test.stamp ## tests that start IMS as a user does
-	$(BIN)/pytest -m "e2e and not system and not services"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "e2e and not system and not services"
 
 test-services: $(VENV)/test.stamp ## on real servers: the contract suites, the production profile end to end (starts what it can)
 	$(BIN)/pytest -n $(WORKERS) -m "services and not system"

@@ -14,6 +14,7 @@ from ims.adapters.sql import acceptance, changes, outbox, partitions
 from ims.adapters.sql.address import REGISTRY, ServerAddress
 from ims.adapters.sql.lane_tables import acceptance_slice, history, metadata
 from ims.adapters.sql.registry_tables import create as create_registry
+from ims.adapters.sql.registry_tables import push_tokens
 from ims.lanes import Lane
 from ims.ports.dispatch import Dispatch, Member, pack
 from ims.ports.records import Birth, Change, DeadLetter, HeldEvent, ResultArray
@@ -139,12 +140,17 @@ def _fill_small(conn: Connection, rng: random.Random, births: list[str]) -> None
 
 
 def fill_registry(conn: Connection, rng: random.Random) -> None:
-    """Opt-outs are what grows there."""
+    """Opt-outs and push tokens are what grows there."""
     server = conn.dialect.name == "mysql"
     slots = ", ".join(["%s" if server else "?"] * 4)
     rows = [("acme", "mt", rng.randbytes(12), NOW) for _ in range(OPT_OUTS)]
     conn.exec_driver_sql("BEGIN")
     conn.exec_driver_sql(f"INSERT INTO opt_outs VALUES ({slots})", rows)
+    columns = [column.name for column in push_tokens.columns]
+    given = {"customer": "acme", "app_id": "shop-app", "platform": "IOS", "key_id": "k1", "retired_code": "", "sealed": b"x" * 200}
+    tokens = [tuple(given.get(c, 0) if c not in {"token", "owner"} else rng.randbytes(12) for c in columns) for _ in range(OPT_OUTS)]
+    slots = ", ".join(["%s" if server else "?"] * len(columns))
+    conn.exec_driver_sql(f"INSERT INTO push_tokens VALUES ({slots})", tokens)
     conn.exec_driver_sql("COMMIT")
 
 

@@ -25,6 +25,7 @@ MODULE = {
     "cryptography": "cryptography.hazmat.primitives.ciphers.aead",
     "cloudevents": "cloudevents.http",
     "pyyaml": "yaml",
+    "h2": "h2.connection",
 }
 _TRIES = 5
 _CLOCK = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"

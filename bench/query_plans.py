@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from bench.full_records import BATCH, DAY_MS, KEY, LANE, NOW, TOPIC, URL, held, opened, record
-from ims.adapters.sql import acceptance, changes, dead_letters, due, explain, opted_out, outbox, progress, results
+from ims.adapters.sql import acceptance, changes, dead_letters, due, explain, opted_out, outbox, progress, push_tokens, results
 from ims.adapters.sql.acceptance import Slices
 from ims.adapters.sql.registry_tables import version
 from ims.adapters.sql.retention import drop_page
@@ -175,7 +175,17 @@ def registry_calls(rng: random.Random) -> dict[str, Callable[[Connection], Any]]
     def among(n: int) -> Callable[[Connection], Any]:
         return lambda c: opted_out.among(c, "acme", "mt", [rng.randbytes(12) for _ in range(n)])
 
-    return {"registry: version": version, "registry: 1 opt-out": among(1), "registry: 200 opt-outs": among(200)}
+    def tokens(statement: Callable[[int], Any], n: int) -> Callable[[Connection], Any]:
+        return lambda c: push_tokens.found(c, statement, "acme", "shop-app", [rng.randbytes(12) for _ in range(n)])
+
+    return {
+        "registry: version": version,
+        "registry: 1 opt-out": among(1),
+        "registry: 200 opt-outs": among(200),
+        "push: tokens of 1 user": tokens(push_tokens.by_owner, 1),
+        "push: tokens of 200 users": tokens(push_tokens.by_owner, 200),
+        "push: 200 tokens": tokens(push_tokens.by_token, 200),
+    }
 
 
 @contextmanager

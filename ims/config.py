@@ -21,6 +21,13 @@ def secret(default: str, *, description: str) -> Any:
     return Field(default, description=description, json_schema_extra=_SECRET)
 
 
+def shares(*names: str, description: str) -> Any:
+    """One provider, or several by comma with weights. Weight 0: only while no other can be called."""
+    one = f"({'|'.join(names)})(:[0-9]{{1,3}})?"
+    several = f"; several: {names[-1]}:3,{names[0]}:1" if len(names) > 1 else ""
+    return Field(names[0], pattern=f"^{one}(,{one})*$", description=f"{description} {', '.join(names)}{several}.")
+
+
 class Settings(BaseSettings):
     """The fields below as IMS_<NAME>; docs/settings.md is checked against them."""
 
@@ -52,13 +59,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
     clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
 
-    providers_mt: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends texts.")
-    providers_kakao: Literal["simulator", "bizgo"] = Field("simulator", description="Who sends AlimTalk and brand messages.")
-    providers_email: Literal["simulator", "ses", "smtp"] = Field("simulator", description="Who sends e-mail.")
-    providers_push: Literal["simulator", "push"] = Field(
-        "simulator", description="Who sends app push; push: FCM and APNs, with the keys of each registered app."
-    )
-    providers_rcs: Literal["simulator"] = Field("simulator", description="Who sends RCS.")
+    providers_mt: str = shares("simulator", "bizgo", description="Who sends texts.")
+    providers_kakao: str = shares("simulator", "bizgo", description="Who sends AlimTalk and brand messages.")
+    providers_email: str = shares("simulator", "ses", "smtp", description="Who sends e-mail.")
+    providers_push: str = shares("simulator", "push", description="Who sends app push (push: FCM and APNs, with each app's keys).")
+    providers_rcs: str = shares("simulator", description="Who sends RCS.")
     provider_timeout_s: float = Field(10, gt=0, le=60, description="Of one provider call, all of it.")
     provider_tries: int = Field(3, ge=1, le=10, description="Tries in one delivery of an event before it is parked.")
     park_s: float = Field(5, gt=0, description="How long an event first rests when its provider is away.")

@@ -71,6 +71,7 @@ STAGE_SECONDS = Histogram(
 STAGE_EVENTS = Counter("ims_stage_events_total", "Events handled, by outcome", ["stage", "lane", "outcome"])
 LAG = Gauge("ims_lag_events", "Events of a source's topics that are not finished", ["stage", "lane"], multiprocess_mode="mostrecent")
 DEAD = Counter("ims_dead_letters_total", "Events given up by a stage", ["stage", "lane"])
+FAILOVERS = Counter("ims_failovers_total", "Members taken from a provider that surely did not send them", ["provider", "lane"])
 CLAIMS = Counter("ims_claims_total", "Provider calls by what happened to their claim", ["lane", "what"])
 OUTBOX = Counter("ims_outbox_total", "Birth events that the log did not take: put into the outbox, relayed from it", ["lane", "what"])
 CALLBACKS = Counter("ims_callbacks_total", "Callback calls, by outcome", ["lane", "outcome"])

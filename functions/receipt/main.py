@@ -16,6 +16,7 @@ from functions.receipt.take import Taker
 from ims.errors import Later, Rejected
 from ims.ports.providers import Provider
 from ims.protocol.events import DeliveryReport
+from ims.runtime import pools
 from ims.runtime.context import current
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a provider's largest batch of reports is well under 1 MiB
@@ -41,7 +42,7 @@ async def main(request: Request) -> Response:
         if len(body) > MAX_BODY_BYTES:
             return JSONResponse({"code": "1413"}, 413)
     ctx = current()
-    accounts = list({id(p): p for p in ctx.providers.values() if p.name == parts[1]}.values())
+    accounts = [p for p in pools.accounts(ctx.providers) if p.name == parts[1]]
     if not accounts:
         return JSONResponse({"code": "1404"}, 404)
     try:

@@ -6,6 +6,7 @@ what this file would write.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -151,6 +152,16 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, str]]:
             yield f"{prefix}{name}", (command.help or "").splitlines()[0]
 
 
+def channels() -> str:
+    """A body of sendMessage for each channel: the example that the OpenAPI document shows."""
+    from functions.intake.channels import FORMS
+
+    return "\n".join(
+        f"### `POST /ims/{{serviceKey}}/{channel}/sendMessage`\n```json\n{json.dumps(form.example, ensure_ascii=False, indent=2)}\n```\n"
+        for channel, form in FORMS.items()
+    )
+
+
 def footprint() -> str:
     """What the manifests make of a cluster."""
     from ims.manifests.footprint import idle, things
@@ -171,6 +182,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "knobs": knobs,
     "feeding": feeding,
     "footprint": footprint,
+    "channels": channels,
 }
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import doctor, fsck, home, messages, migrate, push_tokens, registry, scale, topics
+from ims.cli import doctor, fsck, home, messages, migrate, providers, push_tokens, registry, scale, topics
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ home.add_to(app)
 messages.add_to(app)
 registry.add_to(app)
 push_tokens.add_to(app)
+providers.add_to(app)
 fsck.add_to(app)
 migrate.add_to(app)
 doctor.add_to(app)

@@ -69,6 +69,14 @@ class Directory(Protocol):
 
     def push_app(self, customer: str, app_id: str) -> PushApp | None: ...
 
+    def provider_stopped(self, family: str, provider: str) -> bool:
+        """Whether an operator took it out of service for a family of channels."""
+        ...
+
+    def provider_weight(self, family: str, provider: str) -> int | None:
+        """An operator's weight for it; none: as configured."""
+        ...
+
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         """Whether an emergency stop covers such a message."""
         ...

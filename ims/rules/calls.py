@@ -73,6 +73,18 @@ def drop(d: Dispatch, call: Call, refusals: Mapping[int, tuple[str, str]]) -> bo
     return True
 
 
+def release(d: Dispatch, call: Call) -> int:
+    """Take all members out of a call that was surely not sent, so that another provider may have them; its step_due.
+
+    Its key is never used again: whoever takes them gets another call.
+    """
+    for pos in call.members:
+        d.member(pos).call = -1
+    call.members = []
+    finish(call, (), 0)
+    return call.step_due
+
+
 def cut(
     d: Dispatch, groups: Sequence[Sequence[int]], send_type: SendType, provider: str, abilities: Abilities, *, step_due: int = 0
 ) -> int:

@@ -57,6 +57,11 @@ class Breakers:
             return 0
         return state.until
 
+    def open_until(self, name: str, now: int) -> int:
+        """0: it would be let through; else until when not. Takes no probe."""
+        state = self._states.get(_shown(name))
+        return state.until if state is not None and now < state.until else 0
+
     def succeeded(self, name: str) -> None:
         state = self._states.pop(_shown(name), None)
         if state is not None and state.until:

@@ -21,6 +21,7 @@ from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
 from ims.runtime.breaker import Breakers
 from ims.runtime.pace import Pace
+from ims.runtime.pools import Pool
 from ims.runtime.quiet import Quiet
 from ims.runtime.rates import Rates
 
@@ -61,7 +62,7 @@ class Context:
     sealer: Sealer
     tracker: Tracker
     timing: Timing
-    providers: Mapping[tuple[str, str], Provider] = field(default_factory=dict)  # (family, account)
+    providers: Mapping[tuple[str, str], Pool] = field(default_factory=dict)  # (family, account)
     polled: list[Provider] = field(default_factory=list)  # accounts whose delivery reports are fetched, not pushed
     caller: Caller | None = None
     files: Files | None = None  # where events lie that are too large for the log
@@ -75,8 +76,8 @@ class Context:
     public_url: str = ""  # where people outside reach intake: links in ads; empty: nowhere
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
-    def provider(self, family: str, lane: Lane) -> Provider:
-        """The account that serves a lane: reserved lanes have their own."""
+    def pool(self, family: str, lane: Lane) -> Pool:
+        """The accounts that serve a lane: reserved lanes have their own."""
         return self.providers[family, "fast" if TRAITS[lane].reserved else "bulk"]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
 from ims.ports.dispatch import Call, CallStatus, Dispatch
-from ims.ports.providers import Answer, OutgoingCall, Provider
+from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
 from ims.protocol.envelope import Emit, Event
 from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinished, SendRequested
@@ -22,7 +22,9 @@ from ims.protocol.ids import derived
 from ims.rules import calls
 from ims.rules.calls import Next
 from ims.runtime.context import Context
-from ims.runtime.stage import CONFLICT_TRIES, Decision, commit
+from ims.runtime.errand import Errand
+from ims.runtime.pools import account_name
+from ims.runtime.stage import CONFLICT_TRIES, Decision
 from ims.telemetry import CLAIMS, HELD, SENT
 
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
@@ -62,61 +64,46 @@ class _Fixed:
     dispatch: Dispatch
     ours: list[tuple[int, Next, bool]]  # calls to bring to an end: index, what comes next, whether it is claimed already
     left: bool  # members wait for another round (providers that take one message a call)
-    opens_at: int  # the provider is left alone until then; 0: go ahead
+    opens_at: int  # whoever would get new calls is left alone until then; 0: go ahead
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One event on its way through this file."""
+    """An errand and how its channel does it."""
 
-    event: Event
-    request: SendRequested
-    ctx: Context
+    errand: Errand
     how: Sending
-    provider: Provider
 
     @property
-    def breaker(self) -> str:
-        return f"{self.provider.name}/{self.provider.account}"
+    def event(self) -> Event:
+        return self.errand.event
 
     @property
-    def report_deadline_ms(self) -> int:
-        return int(self.ctx.timing.report_deadline_s[self.request.send_type] * 1000)
+    def request(self) -> SendRequested:
+        return self.errand.request
 
     @property
-    def step_after_ms(self) -> int:
-        """How long this step may stay without an outcome; 0: without a limit."""
-        steps, index = self.request.shared.fallback, self.request.attempt - 1
-        return steps[index].after_s * 1000 if index < len(steps) else 0
+    def ctx(self) -> Context:
+        return self.errand.ctx
 
     def rest(self, index: int, mark: Mark | None, opens_at: int) -> _Tried:
         """What is not tried because the provider is left alone until then."""
         return _Tried(index, mark, max(0.1, (opens_at - self.ctx.clock()) / 1000), _BREAKER)
-
-    async def load(self) -> Dispatch:
-        r = self.request
-        key = (r.birth, r.attempt)
-        found = (await self.ctx.journal.dispatches(self.event.lane, [key])).get(key)
-        return found or Dispatch(
-            birth=r.birth, attempt=r.attempt, received_at=r.received_at, send_by=r.send_by, distributed_at=r.distributed_at
-        )
-
-    async def write(self, d: Dispatch, emits: Sequence[Emit] = (), change: Change | None = None, *, durable: bool = False) -> None:
-        change = change or Change()
-        change.dispatches = [d]
-        await commit(self.ctx, self.event, Decision(change, emits), durable=durable)
 
 
 async def send(event: Event, ctx: Context, how: Sending) -> Decision:
     """Handle one send.requested event: it commits by itself, in the order that the invariants ask for."""
     if not isinstance(event.data, SendRequested):
         raise Poison(f"send_* cannot handle {event.type}")
-    work = _Work(event, event.data, ctx, how, ctx.provider(how.family, event.lane))
+    directory = await ctx.registry.directory()
+    errand = Errand(event, event.data, ctx, how.family, ctx.pool(how.family, event.lane), directory)
+    work = _Work(errand, how)
     rows = {r.pos: r for r in event.data.rows}
-    rate = work.provider.abilities.rate_per_s
+    target = errand.target()
+    rate = target.abilities.rate_per_s if target else 0
     # before any claim, since a lease must not run out while waiting
-    if rate and (wait_s := await ctx.rates.take(ctx.shared, work.breaker, len(rows), rate)):
-        return Decision(rows=len(rows), note=await _settle(work, await work.load(), (), _Tried(-1, None, wait_s, "rate")))
+    if target and rate and (wait_s := await ctx.rates.take(ctx.shared, account_name(target), len(rows), rate)):
+        return Decision(rows=len(rows), note=await _settle(work, await errand.load(), (), _Tried(-1, None, wait_s, "rate")))
     while True:
         fixed = await _fix(work)
         made = [_make(work, fixed, i, what, rows, claimed=claimed) for i, what, claimed in fixed.ours]
@@ -128,11 +115,20 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
         parked = max((t for t in tried if t.park_s), key=lambda t: t.park_s, default=None)
         if parked is None and fixed.opens_at and calls.undecided(fixed.dispatch, list(rows)):
             parked = work.rest(-1, None, fixed.opens_at)
-        if parked is None and fixed.left:
+        if _goes_elsewhere(errand, fixed.dispatch, tried) or (parked is None and fixed.left):
             await _record(work, fixed.dispatch, tried)
+            errand.look_again()
             continue
         note = await _settle(work, fixed.dispatch, tried, parked)
         return Decision(rows=len(rows), note=note)
+
+
+def _goes_elsewhere(errand: Errand, d: Dispatch, tried: Sequence[_Tried]) -> bool:
+    """Whether a call that was surely not sent is offered to another provider at once, in another round."""
+    failed = {d.calls[t.index].provider for t in tried if t.mark is calls.not_sent}
+    again = any(errand.elsewhere(name) for name in failed)
+    errand.avoided |= failed
+    return again
 
 
 async def _fix(work: _Work) -> _Fixed:
@@ -142,30 +138,32 @@ async def _fix(work: _Work) -> _Fixed:
     what stands in one that was surely not sent is looked at again before it is made: so an opt-out, a stop and the night
     reach everything that has not left the house.
     """
-    ctx, request, abilities = work.ctx, work.request, work.provider.abilities
+    ctx, request, errand = work.ctx, work.request, work.errand
     positions = [r.pos for r in request.rows]
     wanted = set(positions)
-    opens_at: int | None = None  # asked for once: half open, it lets one through
     for attempt in range(CONFLICT_TRIES):
-        d = await work.load()
+        d = await errand.load()
         now = ctx.clock()
-        left, changed = 0, False
+        left, opens_at = 0, 0
+        moved = errand.move(d, wanted)
+        changed = moved is not None
         fresh = set(calls.undecided(d, positions))
         if fresh:
             refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in fresh], ctx)
             calls.refuse(d, refusals)
             free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals]
-            if free and opens_at is None:
-                opens_at = ctx.breakers.closed_at(work.breaker, now)
-            if not opens_at or work.step_after_ms:
-                groups = _groups(free, one_text=abilities.one_text)
-                step_due = now + work.step_after_ms if work.step_after_ms else 0
-                left = calls.cut(d, groups, request.send_type, work.provider.name, abilities, step_due=step_due)
-            changed = bool(refusals) or not opens_at or bool(work.step_after_ms)
+            target = errand.target()
+            opens_at = errand.opens_at(target) if free else 0
+            if target and (not opens_at or errand.step_after_ms):
+                groups = _groups(free, one_text=target.abilities.one_text)
+                step_due = moved or (now + errand.step_after_ms if errand.step_after_ms else 0)
+                left = calls.cut(d, groups, request.send_type, target.name, target.abilities, step_due=step_due)
+            changed |= bool(refusals) or not opens_at or bool(errand.step_after_ms)
         ours: list[tuple[int, Next, bool]] = []
         for index, call in enumerate(d.calls):
             if call.status == CallStatus.DONE or not calls.concerns(call, wanted):
                 continue
+            abilities = errand.abilities(call)
             what = calls.next_for(call, d, abilities, now)
             if what is Next.BUSY:
                 CLAIMS.labels(work.event.lane, "busy").inc()
@@ -176,22 +174,20 @@ async def _fix(work: _Work) -> _Fixed:
                 changed |= calls.drop(d, call, refusals)
                 if call.status == CallStatus.DONE:
                     continue
-            if opens_at is None and what in _CALLS_OUT:
-                opens_at = ctx.breakers.closed_at(work.breaker, now)
-            claimed = what is Next.MAKE and not opens_at
+            claimed = what is Next.MAKE and not errand.opens_at(errand.provider(call))
             if claimed:
-                calls.claim(call, ctx.name, abilities, work.report_deadline_ms, now)
+                calls.claim(call, ctx.name, abilities, errand.report_deadline_ms, now)
                 changed = True
             ours.append((index, what, claimed))
         try:
             if changed:
-                await work.write(d, durable=True)
+                await errand.write(d, durable=True)
         except Conflict:
             if attempt == CONFLICT_TRIES - 1:
                 raise
             continue
         CLAIMS.labels(work.event.lane, Next.MAKE.value).inc(sum(claimed for _, _, claimed in ours))
-        return _Fixed(d, ours, bool(left), opens_at or 0)
+        return _Fixed(d, ours, bool(left), opens_at)
     raise AssertionError("unreachable")
 
 
@@ -205,13 +201,19 @@ def _groups(rows: Sequence[Row], *, one_text: bool) -> list[list[int]]:
 
 async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[int, Row], *, claimed: bool) -> _Tried:
     """Bring one call to an outcome, or say how long the event should rest."""
-    ctx, provider = work.ctx, work.provider
+    ctx, errand = work.ctx, work.errand
     call = fixed.dispatch.calls[index]
+    provider = errand.provider(call)
+    if provider is None:  # nobody can repeat or ask: once its lease is over it ends as unknown
+        what = await _claim(work, index, call.members, None)
+        return _Tried(index, None, 0.0 if what not in _CALLS_OUT else ctx.timing.park_s, "gone")
     outgoing = work.how.compose(call, work.request, [rows[p] for p in call.members], ctx)
     mark: Mark | None = None
-    for attempt in range(ctx.timing.provider_tries):
+    health = errand.health
+    tries = 1 if what is Next.MAKE and errand.elsewhere(provider.name) else ctx.timing.provider_tries
+    for attempt in range(tries):
         if not claimed:
-            opens_at = ctx.breakers.closed_at(work.breaker, ctx.clock()) if attempt else fixed.opens_at
+            opens_at = health.closed_at(provider, ctx.clock()) if attempt else errand.opens_at(provider)
             if opens_at and what in _CALLS_OUT:
                 return work.rest(index, mark, opens_at)
             what = await _claim(work, index, call.members, mark)
@@ -221,7 +223,10 @@ async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[i
         try:
             answers = await (provider.ask(outgoing) if what is Next.ASK else provider.send(outgoing))
         except CallRefused as exc:
-            ctx.breakers.succeeded(work.breaker)
+            if exc.code == results.CREDENTIAL and what is Next.MAKE and errand.elsewhere(provider.name):
+                health.failed(provider, exc.code, ctx.clock(), first_ms=int(ctx.timing.park_s * 1000))
+                return _Tried(index, calls.not_sent, ctx.timing.park_s, exc.code)
+            health.succeeded(provider)
             return _Tried(index, _finished([Answer("failed", exc.code, exc.provider_code)] * len(call.members), ctx))
         except NotSent as exc:
             # what an earlier try left unclear stays so: this one alone was surely not sent
@@ -231,13 +236,13 @@ async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[i
             mark, error = calls.unclear, exc
             what = Next.REPEAT
         else:
-            ctx.breakers.succeeded(work.breaker)
+            health.succeeded(provider)
             for status in {a.status for a in answers}:
                 SENT.labels(provider.name, work.event.lane, status).inc(sum(a.status == status for a in answers))
             return _Tried(index, _finished(answers, ctx))
-        ctx.breakers.failed(work.breaker, ctx.clock(), first_ms=int(ctx.timing.park_s * 1000))
+        health.failed(provider, error.code, ctx.clock(), first_ms=int(ctx.timing.park_s * 1000))
         pause = max(error.retry_after_s or 0.0, 0.2 * 2**attempt * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
-        if attempt == ctx.timing.provider_tries - 1 or pause > _PAUSE_S:
+        if attempt == tries - 1 or pause > _PAUSE_S:
             return _Tried(index, mark, max(pause, ctx.timing.park_s), error.code)
         await asyncio.sleep(pause)
     raise AssertionError("unreachable")
@@ -250,9 +255,9 @@ def _finished(answers: list[Answer], ctx: Context) -> Mark:
 
 async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None) -> Next:
     """Write what the last try came to and claim the next one, in one compare-and-set; what the claim is for."""
-    ctx, abilities = work.ctx, work.provider.abilities
+    ctx, errand = work.ctx, work.errand
     for attempt in range(CONFLICT_TRIES):
-        d = await work.load()
+        d = await errand.load()
         call = d.calls[index]
         if call.status == CallStatus.DONE:
             return Next.GIVE_UP
@@ -261,6 +266,7 @@ async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None)
         if mark is not None:
             mark(call)
         now = ctx.clock()
+        abilities = errand.abilities(call)
         what = calls.next_for(call, d, abilities, now)
         match what:
             case Next.BUSY:
@@ -270,9 +276,9 @@ async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None)
             case Next.GIVE_UP:
                 calls.finish(call, [Answer("unknown", results.NO_ANSWER)] * len(call.members), now)
             case _:
-                calls.claim(call, ctx.name, abilities, work.report_deadline_ms, now)
+                calls.claim(call, ctx.name, abilities, errand.report_deadline_ms, now)
         try:
-            await work.write(d, durable=True)
+            await errand.write(d, durable=True)
         except Conflict:
             if attempt == CONFLICT_TRIES - 1:
                 raise
@@ -325,13 +331,13 @@ async def _commit_marks(
     fresh = not any(t.mark is None for t in tried)
     for attempt in range(CONFLICT_TRIES * 2):
         if attempt or not fresh:
-            d = await work.load()
+            d = await work.errand.load()
         for t in tried:
             if t.mark is not None and d.calls[t.index].status != CallStatus.DONE:
                 t.mark(d.calls[t.index])
         emits, change = finish(d)
         try:
-            await work.write(d, emits, change)
+            await work.errand.write(d, emits, change)
         except Conflict:
             continue
         return d

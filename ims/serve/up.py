@@ -28,7 +28,7 @@ from ims.config import Settings
 from ims.errors import ImsError, Misconfigured
 from ims.telemetry import log
 
-START_S = 60.0  # seven interpreters, on two cores that others may be using
+START_S = 120.0  # seven interpreters, on two cores that others may be using; what cannot start ends, and is tried three times
 STOP_S = 30.0
 _RESTART_S = 0.5
 _METRICS = "ims-metrics-"
@@ -53,18 +53,25 @@ class Child:
 
 
 def free_port() -> int:
-    """A port that nobody uses at this moment, below those from which outgoing connections take theirs.
+    """A port that nobody uses at this moment; see `hold_port`."""
+    with hold_port() as held:
+        return int(held.getsockname()[1])
 
-    From among those (bind to 0) it was at times taken between this moment and the one at which a process of ours bound it.
+
+def hold_port() -> socket.socket:
+    """A port that nobody uses, below those from which outgoing connections take theirs (bind to 0 shares them).
+
+    As long as the socket is open nobody who looks for a port finds this one; a server, which reuses addresses, can listen on it.
     """
     for _ in range(_PORT_TRIES):
-        port = _PORTS_FROM + secrets.randbelow(_PORTS)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", _PORTS_FROM + secrets.randbelow(_PORTS)))
+        except OSError:
+            held.close()
+            continue
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only now: it had to be free of others who say so
+        return held
     raise ImsError(f"no free port found between {_PORTS_FROM} and {_PORTS_FROM + _PORTS}")
 
 
@@ -110,13 +117,10 @@ class Up:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = settings.home.resolve()
-        self.ports = {
-            "edge": settings.port or free_port(),
-            "intake-bulk": free_port(),
-            "fast": free_port(),
-            "simulator": settings.simulator_port or free_port(),
-            "metrics": settings.metrics_port or free_port(),
-        }
+        wished = {"edge": settings.port, "simulator": settings.simulator_port, "metrics": settings.metrics_port}
+        names = ("edge", "intake-bulk", "fast", "simulator", "metrics")
+        self._held = {name: hold_port() for name in names if not wished.get(name)}
+        self.ports = {name: self._held[name].getsockname()[1] if name in self._held else wished[name] for name in names}
         self._stop = asyncio.Event()
         self._children = self._plan()
         self._customers: list[dict[str, Any]] | None = None  # None: not announced yet
@@ -176,6 +180,8 @@ class Up:
             await asyncio.gather(*(self._end(child) for child in self._children))
             await asyncio.gather(*watchers, return_exceptions=True)
             (self.home / "up.json").unlink(missing_ok=True)
+            for held in self._held.values():
+                held.close()
             shutil.rmtree((self.home / "metrics").resolve(), ignore_errors=True)
 
     async def _watch(self, child: Child) -> None:

@@ -31,13 +31,13 @@ from ims.adapters.sql.split_store import SplitStore
 from ims.errors import Unavailable
 from ims.lanes import Lane
 from ims.ports.log import Delivery
-from ims.ports.providers import Provider
 from ims.ports.records import Change
 from ims.protocol.envelope import Envelopes, Record
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Keyring, Sealer
 from ims.rules.registration import parse_registration
 from ims.runtime.context import Context, Timing, install
+from ims.runtime.pools import Pool, Weighed
 from ims.runtime.sinks import asgi_sink
 from ims.runtime.source import Answer, Sink
 from ims.serve.app import framework_app
@@ -137,11 +137,14 @@ class _MortalLog:
 class House:
     """Open with `await House.open(path)`, end with `close`. `reopen` is what a restart after kill -9 is."""
 
-    def __init__(self, home: Path, provider: ScriptedProvider, ring: Keyring, *, split: bool = False) -> None:
+    def __init__(
+        self, home: Path, provider: ScriptedProvider, ring: Keyring, *, split: bool = False, others: Sequence[Weighed] = ()
+    ) -> None:
         self.home = home
         self.split = split
         self.death = _Death()
         self.provider = provider
+        self.others = others  # beside it in every pool
         self.ring = ring
         self.now = NOON
         self.endpoint = Endpoint()
@@ -150,9 +153,11 @@ class House:
         self._build()
 
     @classmethod
-    async def open(cls, home: Path, provider: ScriptedProvider | None = None, *, split: bool = False) -> House:
+    async def open(
+        cls, home: Path, provider: ScriptedProvider | None = None, *, split: bool = False, others: Sequence[Weighed] = ()
+    ) -> House:
         """`split`: state and log are two systems, as in production, and the process can die between them."""
-        house = cls(home, provider or ScriptedProvider(), Keyring.generate(), split=split)
+        house = cls(home, provider or ScriptedProvider(), Keyring.generate(), split=split, others=others)
         keys = [{"key": f"key{kind}", "kind": kind} for kind in Lane]
         customer = {
             "name": "acme",
@@ -180,7 +185,8 @@ class House:
         self._registry_file = LaneFile(self.home / "registry.db", create_registry)
         self._shared_file = LaneFile(self.home / "shared.db", shared_metadata.create_all)
         self.registry = SqlRegistry(self._registry_file, sealer, now_ms=clock, monotonic=lambda: self.now / 1000)
-        providers: dict[tuple[str, str], Provider] = {(f, a): self.provider for f in FAMILIES for a in ("fast", "bulk")}
+        pool = [Weighed(self.provider), *self.others]
+        providers: dict[tuple[str, str], Pool] = {(f, a): pool for f in FAMILIES for a in ("fast", "bulk")}
         self.ctx = Context(
             name=f"house-{random.randrange(10**9)}",  # noqa: S311 - a name
             clock=clock,

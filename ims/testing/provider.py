@@ -17,11 +17,17 @@ class ScriptedProvider:
     delivered, no answer), "away" (surely not sent), or a ProviderError to raise, or a list of Answers to give.
     """
 
-    name = "scripted"
-
     def __init__(
-        self, account: str = "fast", *, keys: str = "call", max_members: int = 200, can_ask: bool = False, one_text: bool = False
+        self,
+        account: str = "fast",
+        *,
+        name: str = "scripted",
+        keys: str = "call",
+        max_members: int = 200,
+        can_ask: bool = False,
+        one_text: bool = False,
     ) -> None:
+        self.name = name
         self.account = account
         self.abilities = Abilities(
             max_members=max_members, keys=keys, key_ttl_s=86_400, timeout_s=1.0, can_ask=can_ask, rate_per_s=0, one_text=one_text

@@ -19,6 +19,7 @@ from ims.ports.log import Reader
 from ims.protocol.envelope import Envelopes
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
+from ims.runtime import pools
 from ims.runtime.context import Context, Timing
 from ims.runtime.tracing import Tracer
 from ims.topics import SendType
@@ -60,7 +61,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
             provider_tries=settings.provider_tries,
         ),
         providers=made,
-        polled=[p for p in {id(p): p for p in made.values()}.values() if reports_come(settings, p) == "polling"],
+        polled=[p for p in pools.accounts(made) if reports_come(settings, p) == "polling"],
         caller=caller,
         public_url=settings.public_url,
         files=stores.files,
@@ -71,7 +72,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
 
     async def close() -> None:
         await caller.close()
-        for provider in {id(p): p for p in ctx.providers.values()}.values():
+        for provider in pools.accounts(ctx.providers):
             await provider.close()
         await stores.close()
 

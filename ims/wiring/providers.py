@@ -10,6 +10,7 @@ from ims.errors import Misconfigured
 from ims.ports.clock import Clock
 from ims.ports.providers import Provider
 from ims.ports.push import PushKeys
+from ims.runtime.pools import Pool, Weighed
 from ims.telemetry import UNLISTED
 from ims.topics import SENDERS
 
@@ -18,27 +19,41 @@ ACCOUNTS = ("fast", "bulk")
 FAMILIES = tuple(sender.removeprefix("send_") for sender in SENDERS)
 
 
-def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Provider]:
-    """(family, account) -> provider; one instance per provider and account, so that its connections are shared."""
-    made: dict[tuple[str, str], Provider] = {}
-    out: dict[tuple[str, str], Provider] = {}
-    for family in FAMILIES:
-        chosen = getattr(settings, f"providers_{family}")
-        for account in ACCOUNTS:
-            if (chosen, account) not in made:
-                match chosen:
-                    case "bizgo":
-                        made[chosen, account] = _bizgo(settings, account)
-                    case "ses":
-                        made[chosen, account] = _ses(settings, account)
-                    case "smtp":
-                        made[chosen, account] = _smtp(settings, account)
-                    case "push":
-                        made[chosen, account] = _push(settings, account, push_keys, clock)
-                    case _:
-                        made[chosen, account] = _simulator(settings, account)
-            out[family, account] = made[chosen, account]
+def configured(settings: Settings, family: str) -> dict[str, int]:
+    """The providers of a family with their weights, as IMS_PROVIDERS_<FAMILY> has them."""
+    out: dict[str, int] = {}
+    for part in getattr(settings, f"providers_{family}").split(","):
+        name, _, weight = part.partition(":")
+        if name in out:
+            raise Misconfigured(f"IMS_PROVIDERS_{family.upper()} names {name} twice")
+        out[name] = int(weight or 1)
     return out
+
+
+def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Pool]:
+    """(family, account) -> its providers; one instance per provider and account, so that its connections are shared."""
+    made: dict[tuple[str, str], Provider] = {}
+
+    def instance(name: str, account: str) -> Provider:
+        if (name, account) not in made:
+            match name:
+                case "bizgo":
+                    made[name, account] = _bizgo(settings, account)
+                case "ses":
+                    made[name, account] = _ses(settings, account)
+                case "smtp":
+                    made[name, account] = _smtp(settings, account)
+                case "push":
+                    made[name, account] = _push(settings, account, push_keys, clock)
+                case _:
+                    made[name, account] = _simulator(settings, account)
+        return made[name, account]
+
+    return {
+        (family, account): [Weighed(instance(name, account), weight) for name, weight in configured(settings, family).items()]
+        for family in FAMILIES
+        for account in ACCOUNTS
+    }
 
 
 def _simulator(settings: Settings, account: str) -> Provider:
@@ -103,8 +118,9 @@ def _push(settings: Settings, account: str, keys_of: PushKeysOf, clock: Clock) -
     from ims.adapters.providers.push.adapter import PushServices
 
     limit = settings.provider_timeout_s
-    fcm = Fcm(settings.fcm_url, settings.fcm_token_url, clock, timeout_s=limit)
-    return PushServices(fcm, Apns(settings.apns_url, clock, timeout_s=limit), keys_of, clock, account, timeout_s=limit)
+    of_one = limit * 0.9  # a service says whether its request had left; the limit of the whole call does not know
+    fcm = Fcm(settings.fcm_url, settings.fcm_token_url, clock, timeout_s=of_one)
+    return PushServices(fcm, Apns(settings.apns_url, clock, timeout_s=of_one), keys_of, clock, account, timeout_s=limit)
 
 
 def _bizgo(settings: Settings, account: str) -> Provider:

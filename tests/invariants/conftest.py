@@ -16,6 +16,7 @@ from ims.ports.records import Change
 from ims.protocol.envelope import Emit
 from ims.protocol.events import DeliveryReport, DeliveryReported, Shared, Step
 from ims.protocol.ids import acceptance_key, new_birth
+from ims.runtime.pools import Weighed
 from ims.runtime.stage import new_trace
 from ims.testing.house import House
 from ims.testing.provider import ScriptedProvider
@@ -103,8 +104,8 @@ async def make_street(tmp_path, store):
     """Streets that end with the test."""
     streets: list[Street] = []
 
-    async def make(provider: ScriptedProvider | None = None) -> Street:
-        streets.append(Street(await House.open(tmp_path, provider, split=store == "split")))
+    async def make(provider: ScriptedProvider | None = None, *others: Weighed) -> Street:
+        streets.append(Street(await House.open(tmp_path, provider, split=store == "split", others=others)))
         return streets[-1]
 
     yield make

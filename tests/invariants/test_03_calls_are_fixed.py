@@ -5,6 +5,7 @@ from __future__ import annotations
 from ims.lanes import Lane
 from ims.ports.dispatch import CallStatus, unpack
 from ims.ports.providers import Answer
+from ims.runtime.pools import Weighed
 from ims.testing.provider import ScriptedProvider
 
 
@@ -61,10 +62,9 @@ async def test_a_smaller_limit_does_not_cut_again(make_street):
     street.provider.script.append("away")
     await street.send(4)
     await street.house.pump()
-    street.house.provider = street.house.ctx.providers["mt", "fast"]
     smaller = ScriptedProvider(max_members=1)
     for key in street.house.ctx.providers:
-        street.house.ctx.providers[key] = smaller  # type: ignore[index]
+        street.house.ctx.providers[key] = [Weighed(smaller)]  # type: ignore[index]
     street.house.now += 10_000
     await release(street)
     assert [len(c.members) for c in smaller.calls] == [4], "the call stays as it was fixed"

@@ -22,6 +22,12 @@ LONG = os.environ.get("IMS_SYSTEM_LONG") == "1"
 SEED = int(os.environ.get("IMS_SYSTEM_SEED") or random.SystemRandom().randrange(1_000_000))
 
 
+def wanted(rounds: int) -> range:
+    """Which of so many rounds to play: all, or those of IMS_SYSTEM_ROUNDS=40-79, so that a long form can be gone on with."""
+    first, _, last = (os.environ.get("IMS_SYSTEM_ROUNDS") or f"0-{rounds - 1}").partition("-")
+    return range(int(first), min(int(last), rounds - 1) + 1)
+
+
 def pytest_report_header() -> str:
     return f"system tests: {'long' if LONG else 'short'} form, IMS_SYSTEM_SEED={SEED}"
 

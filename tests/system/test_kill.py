@@ -8,17 +8,19 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
-from conftest import LONG
+from conftest import LONG, wanted
 from harness import Home
 from load import Load
 
 ROUNDS = 200 if LONG else 12
 MODES = ("call", "recipient", "none")
 PROCESSES = ("edge", "intake-bulk", "fast", "slow-out", "slow-back", "simulator")
+PLAYED = [(MODES[number * len(MODES) // ROUNDS], number) for number in wanted(ROUNDS)]  # a round is the same whichever are played
 FAST = {
     "provider_timeout_s": 1,
     "park_s": 0.5,
@@ -49,29 +51,58 @@ def drawn(chance: random.Random, number: int) -> list[str]:
     return kinds[number % len(kinds)]
 
 
-@pytest.fixture(scope="module", params=MODES)
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Home, list[Books]]]:
-    """A home and the books of its rounds, which are looked at once more when all has come to rest."""
-    more = {"report_deadline_sms_s": 12} if request.param == "none" else {}
-    with Home(tmp_path_factory.mktemp(request.param) / "home", simulator_keys=request.param, **FAST, **more) as made:
-        rounds: list[Books] = []
-        yield request.param, made, rounds
-        if made.process:
-            time.sleep(REST_S)
-            for books in rounds:
-                books.still_once()
+class Homes:
+    """A home for each key mode, made when its first round comes, ended with its last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mode = ""
+        self._home: Home | None = None
+        self._rounds: list[Books] = []
+
+    def of(self, mode: str) -> Home:
+        if mode != self._mode:
+            self.end()
+            more = {"report_deadline_sms_s": 12} if mode == "none" else {}
+            self._mode, self._home = mode, Home(self._folder / mode, simulator_keys=mode, **FAST, **more)
+        assert self._home is not None
+        if self._home.process is None or self._home.process.poll() is not None:
+            self._home.start()
+        return self._home
+
+    def begin(self, books: Books) -> Books:
+        self._rounds.append(books)
+        return books
+
+    def end(self) -> None:
+        """The books of all its rounds are looked at once more when all has come to rest."""
+        home, rounds = self._home, self._rounds
+        self._mode, self._home, self._rounds = "", None, []
+        if home is None:
+            return
+        try:
+            if home.process:
+                time.sleep(REST_S)
+                for books in rounds:
+                    books.still_once()
+        finally:
+            home.stop()
 
 
-@pytest.mark.parametrize("number", range(ROUNDS // len(MODES)))
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    made = Homes(tmp_path_factory.mktemp("kill"))
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize(("mode", "number"), PLAYED)
 def test_kill_9(
-    home: tuple[str, Home, list[Books]], callbacks: CallbackServer, chance: random.Random, number: int, write_down: Callable[..., None]
+    homes: Homes, callbacks: CallbackServer, chance: random.Random, mode: str, number: int, write_down: Callable[..., None]
 ) -> None:
-    mode, ims, rounds = home
-    if ims.process is None:
-        ims.start()
-    books = Books(ims, callbacks)
-    rounds.append(books)
-    victims = drawn(chance, number + (ROUNDS // len(MODES)) * MODES.index(mode))
+    ims = homes.of(mode)
+    books = homes.begin(Books(ims, callbacks))
+    victims = drawn(chance, number)
     campaigns, rows, singles = chance.choice(((8, 500, 120), (4, 1_000, 160), (13, 300, 100)))
     started = time.monotonic()
     with Load(books, campaigns=campaigns, rows=rows, singles=singles) as load:

@@ -85,6 +85,13 @@ def _undone(conn: Connection) -> bool:
     return True
 
 
+def _end(conn: Connection | None) -> None:
+    """Close a connection for good: closing alone gives it back to a pool that keeps it open."""
+    if conn is not None:
+        conn.close()
+        conn.engine.dispose()
+
+
 def _settle(done: list[_Pending]) -> None:
     for p in done:
         if p.future.done():
@@ -201,8 +208,7 @@ class LaneFile:
                 for p in group:
                     p.value, p.error = None, Unavailable(f"{self.path.name} cannot be written")
             self._answer(group)
-        if conn is not None:
-            conn.close()
+        _end(conn)
         for descriptor in (wal, lock):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -339,7 +345,7 @@ class LaneFile:
             conn.close()
 
     def close(self) -> None:
-        """Finish what is queued, then end the threads."""
+        """Finish what is queued, then end threads and connections; the file's last one folds its write-ahead log back."""
         if self._closed and self._writer is None:
             return
         self._closed = True
@@ -350,9 +356,6 @@ class LaneFile:
         if self._readers is not None:
             self._readers.shutdown(wait=True)
             self._readers = None
-        if self._reader_conn is not None:
-            self._reader_conn.close()
-            self._reader_conn = None
-        if self._looker is not None:
-            self._looker.close()
-            self._looker = None
+        _end(self._reader_conn)
+        _end(self._looker)
+        self._reader_conn = self._looker = None

@@ -132,10 +132,11 @@ def _repair(path: Path, finding: Finding, now: int, *, resend: bool) -> None:
         old.unlink(missing_ok=True)
     known = tables_of(path)
     _make(fresh, path.name, known)
+    ours = tables_of(fresh)  # asked now: while a long copy is written, nobody else can read the file
+    wanted = ours.keys() - _NOT_COPIED if path.stem != "shared" else set()
     with closing(_connect(fresh)) as conn:
-        ours = set(tables_of(fresh)) - _NOT_COPIED if path.stem != "shared" else set()
-        copied = {n: copy_table(path, conn, n, sql) for n, sql in known.items() if n in ours}
-        finding.lost += [f"{n}: a table that this version of IMS does not have" for n in known.keys() - set(tables_of(fresh))]
+        copied = {n: copy_table(path, conn, n, sql) for n, sql in known.items() if n in wanted}
+        finding.lost += [f"{n}: a table that this version of IMS does not have" for n in sorted(known.keys() - ours.keys())]
         if not known:
             finding.lost.append("everything: not even its list of tables can be read")
         finding.lost += [f"rows of {c.table}: {c.rows} could be read" for c in copied.values() if not c.whole]

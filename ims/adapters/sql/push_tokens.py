@@ -5,7 +5,7 @@ Sealed at rest, found by keyed index. Writes leave the registry's change counter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -43,20 +43,20 @@ class SqlPushTokens:
         wanted = [u for u in dict.fromkeys(users) if u]
         if not wanted:
             return []
-        rows = await self._db.read(lambda conn: _rows(conn, _by_owner, customer, app_id, wanted))
-        found: dict[bytes, list[PushToken]] = {}
+        rows = await self._db.read(lambda conn: found(conn, by_owner, customer, app_id, wanted))
+        by_user: dict[bytes, list[PushToken]] = {}
         for row in rows:
-            live = found.setdefault(bytes(row[1]), [])
+            live = by_user.setdefault(bytes(row[1]), [])
             if len(live) < MOST_LIVE:
                 live.append(self._clear(customer, app_id, row))
-        return [token for live in found.values() for token in live]
+        return [token for live in by_user.values() for token in live]
 
     async def known(self, customer: str, app_id: str, tokens: Sequence[bytes]) -> list[PushToken]:
         """As the port says."""
         wanted = list(dict.fromkeys(tokens))
         if not wanted:
             return []
-        return [_token(row) for row in await self._db.read(lambda conn: _rows(conn, _by_token, customer, app_id, wanted))]
+        return [_token(row) for row in await self._db.read(lambda conn: found(conn, by_token, customer, app_id, wanted))]
 
     async def retire(self, customer: str, app_id: str, dead: Sequence[Retirement]) -> int:
         """As the port says."""
@@ -116,10 +116,10 @@ class SqlPushTokens:
     # --- inside
 
     def _clear(self, customer: str, app_id: str, row: tuple[Any, ...]) -> PushToken:
-        found = _token(row)
-        opened = self._sealer.open(row[12], _context(customer, app_id, found.digest), row[13])
+        read = _token(row)
+        opened = self._sealer.open(row[12], _context(customer, app_id, read.digest), row[13])
         token, user = msgspec.json.decode(opened, type=tuple[str, str])
-        return found._replace(token=token, app_user_id=user)
+        return read._replace(token=token, app_user_id=user)
 
     def _put(self, conn: Connection, customer: str, app_id: str, given: NewToken, now: int) -> bool:
         index = self._sealer.index(given.token)
@@ -176,16 +176,19 @@ def _token(row: tuple[Any, ...]) -> PushToken:
     return PushToken(bytes(row[0]), bytes(row[1]), row[2], consents, row[9], row[10], row[11])
 
 
-def _rows(conn: Connection, statement: Any, customer: str, app_id: str, wanted: Sequence[bytes]) -> list[tuple[Any, ...]]:
-    found: dict[bytes, tuple[Any, ...]] = {}
+def found(
+    conn: Connection, statement: Callable[[int], Statement], customer: str, app_id: str, wanted: Sequence[bytes]
+) -> list[tuple[Any, ...]]:
+    """What a statement finds of these, in portions, each once."""
+    rows: dict[bytes, tuple[Any, ...]] = {}
     for size, values in padded(wanted):
         for row in statement(size).all(conn, customer, app_id, *values):
-            found.setdefault(bytes(row[0]), row)
-    return list(found.values())
+            rows.setdefault(bytes(row[0]), row)
+    return list(rows.values())
 
 
 @cache
-def _by_owner(size: int) -> Statement:
+def by_owner(size: int) -> Statement:
     """Live tokens of so many users: registering keeps each of them at MOST_LIVE."""
     names, binds = places(size)
     query = select(*(_T[c] for c in _COLUMNS)).where(
@@ -195,7 +198,8 @@ def _by_owner(size: int) -> Statement:
 
 
 @cache
-def _by_token(size: int) -> Statement:
+def by_token(size: int) -> Statement:
+    """So many tokens."""
     names, binds = places(size)
     query = select(*(_T[c] for c in _COLUMNS)).where(_T.customer == bindparam("who"), _T.app_id == bindparam("app"), _T.token.in_(binds))
     return Statement(query, ("who", "app", *names))

@@ -20,7 +20,16 @@ from ims.adapters.sql.database import Database
 from ims.adapters.sql.opted_out import among
 from ims.adapters.sql.push_tokens import SqlPushTokens
 from ims.adapters.sql.registry_snapshot import Snapshot, load, service_key_of
-from ims.adapters.sql.registry_tables import VALUE_CHARACTERS, bump, insert_ignored, opt_outs, service_keys, stops, version
+from ims.adapters.sql.registry_tables import (
+    VALUE_CHARACTERS,
+    bump,
+    insert_ignored,
+    opt_outs,
+    provider_words,
+    service_keys,
+    stops,
+    version,
+)
 from ims.errors import Rejected, Unavailable
 from ims.lanes import Lane
 from ims.ports.clock import Clock, system_clock
@@ -181,6 +190,28 @@ class SqlRegistry:
         if customer is not None:
             query = query.where(opt_outs.c.customer == customer)
         return await self._db.read(lambda conn: [OptOuts(*row) for row in conn.execute(query)])
+
+    # --- providers
+
+    async def say_of_provider(self, family: str, provider: str, *, stopped: bool | None = None, weight: int | None = None) -> None:
+        """An operator's word over a provider: what is not given stays as it was said. In force everywhere within 5 seconds."""
+        now = self._now_ms()
+        same = (provider_words.c.family == family) & (provider_words.c.provider == provider)
+        given = {name: value for name, value in (("stopped", stopped), ("weight", weight)) if value is not None}
+
+        def write(conn: Connection) -> None:
+            row = {"family": family, "provider": provider, "stopped": False, "weight": None, "created_at": now}
+            conn.execute(insert_ignored(provider_words), row)
+            if given:
+                conn.execute(update(provider_words).where(same).values(**given))
+
+        await self._write(write)
+
+    async def forget_word_of_provider(self, family: str, provider: str) -> None:
+        """The provider is as it is configured again."""
+        same = (provider_words.c.family == family) & (provider_words.c.provider == provider)
+
+        await self._write(lambda conn: conn.execute(delete(provider_words).where(same)))
 
     # --- emergency stops
 

@@ -13,6 +13,7 @@ from ims.adapters.sql.registry_tables import (
     credentials,
     customers,
     endpoints,
+    provider_words,
     push_apps,
     sender_numbers,
     sender_profiles,
@@ -46,6 +47,7 @@ class Snapshot:
     templates: dict[tuple[str, str, str], Template]
     stops: frozenset[tuple[str, str, str]]  # customer or "", kind, value
     push_apps: dict[tuple[str, str], PushApp]
+    provider_words: dict[tuple[str, str], tuple[bool, int | None]]  # (family, provider) -> stopped, weight
 
     def service_key(self, key: str) -> ServiceKey | None:
         return self.keys.get(key)
@@ -70,6 +72,12 @@ class Snapshot:
 
     def push_app(self, customer: str, app_id: str) -> PushApp | None:
         return self.push_apps.get((customer, app_id))
+
+    def provider_stopped(self, family: str, provider: str) -> bool:
+        return self.provider_words.get((family, provider), (False, None))[0]
+
+    def provider_weight(self, family: str, provider: str) -> int | None:
+        return self.provider_words.get((family, provider), (False, None))[1]
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         if not self.stops:
@@ -130,6 +138,10 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
             for row in conn.execute(select(templates))
         },
         stops=frozenset((row.customer, row.kind, row.value) for row in conn.execute(select(stops))),
+        provider_words={
+            (row.family, row.provider): (bool(row.stopped), None if row.weight is None else int(row.weight))
+            for row in conn.execute(select(provider_words))
+        },
         push_apps={
             (row.customer, row.app_id): PushApp(row.app_id, bool(row.fcm), bool(row.apns))
             for row in conn.execute(select(push_apps.c.customer, push_apps.c.app_id, push_apps.c.fcm, push_apps.c.apns))

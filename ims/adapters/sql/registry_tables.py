@@ -215,6 +215,18 @@ push_tokens = Table(
     **ON_A_SERVER,
 )
 
+# What operators said of providers: it stands over what is configured.
+provider_words = Table(
+    "provider_words",
+    metadata,
+    Column("family", String(10), primary_key=True),
+    Column("provider", String(20), primary_key=True),
+    Column("stopped", Boolean, nullable=False),
+    Column("weight", Integer),  # none: as configured
+    _created_at(),
+    **ON_A_SERVER,
+)
+
 # Clear secrets of the demo customers only: `ims up` prints them again after a restart.
 demo_secrets = Table(
     "demo_secrets",

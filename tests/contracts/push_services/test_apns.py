@@ -10,6 +10,8 @@ import pytest
 
 from ims.adapters.providers.apns.adapter import RENEW_MS
 from ims.adapters.providers.apns.calls import apns_id
+from ims.adapters.providers.apns.connection import RESTED_S
+from ims.errors import NotSent, Unclear
 from ims.rules.push import Push
 from tests.contracts.push_services.conftest import NOW, PUSH
 
@@ -43,6 +45,50 @@ async def test_pushes_share_a_connection(apns: Any) -> None:
     apns.behave("slow", 30)
     await asyncio.gather(*(apns.deliver(trace=f"r{n}/0") for n in range(30)))
     assert len(apns.sent) == 31 and apns.stub.connections <= 4 and apns.stub.most_streams > 1
+
+
+async def test_more_than_the_windows_hold_at_once_waits_for_its_turn(apns: Any) -> None:
+    apns.stub.streams_allowed = 8
+    large = PUSH._replace(body="가" * 1_200)
+    verdicts = await asyncio.gather(*(apns.deliver(large, trace=f"r{n}/0") for n in range(60)))
+    assert {v.code for v in verdicts} == {""} and len(apns.sent) == 60 and apns.stub.most_streams <= 60
+
+
+@pytest.mark.parametrize("mode", ["refuse", "go away"])
+async def test_what_apple_says_it_never_looked_at_was_surely_not_sent(apns: Any, mode: str) -> None:
+    await apns.deliver()
+    apns.behave(mode)
+    with pytest.raises(NotSent) as caught:
+        await apns.deliver()
+    assert caught.value.code == "8001" and len(apns.sent) == 1
+    assert (await apns.deliver()).code == "" and apns.stub.connections == (2 if mode == "go away" else 1)
+
+
+async def test_a_connection_that_rested_is_asked_before_a_push_is_lost_on_it(apns: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await apns.deliver()
+    live = apns.service._hosts["production"]._live
+    live.heard_at -= RESTED_S
+    assert (await apns.deliver()).code == "" and apns.stub.connections == 1
+    monkeypatch.setattr("ims.adapters.providers.apns.connection.PING_S", 0.05)
+    live.heard_at -= RESTED_S
+    apns.stub.deaf = True
+    apns.stub._writers.append(apns.stub._writers[0])  # so that the one there is counts as old
+    assert (await apns.deliver()).code == "" and apns.stub.connections == 2 and len(apns.sent) == 3
+
+
+async def test_a_push_that_waits_for_its_turn_too_long_was_not_sent(apns: Any) -> None:
+    await apns.deliver()
+    apns.stub.streams_allowed = 1
+    await apns.service.close()
+    await apns.deliver()
+    apns.behave("hang")
+    first = asyncio.create_task(apns.deliver())
+    await asyncio.sleep(0.05)
+    apns.service._hosts["production"]._timeout_s = 0.1
+    with pytest.raises(NotSent):
+        await apns.deliver()
+    with pytest.raises(Unclear):
+        await first
 
 
 async def test_the_token_is_signed_anew_after_forty_minutes_and_not_before(apns: Any) -> None:

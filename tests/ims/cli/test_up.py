@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 IMS = [sys.executable, "-m", "ims.cli.main"]
-START_S = 60
+START_S = 120
 
 
 class Home:

@@ -20,6 +20,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
 
 _STATUS = {
     "BadDeviceToken": 400, "DeviceTokenNotForTopic": 400, "BadTopic": 400, "PayloadEmpty": 400, "BadPriority": 400, "BadMessageId": 400,
@@ -41,6 +42,8 @@ class Stub:
     connections: int = 0
     most_streams: int = 0  # open at once on one connection
     topics: frozenset[str] = frozenset({"kr.example.shop"})
+    streams_allowed: int = 100
+    deaf: bool = False  # connections of now hear nothing more, as when a firewall forgot them
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @asynccontextmanager
@@ -62,8 +65,11 @@ class Stub:
         peer = _Peer(self, writer)
         try:
             peer.h2.initiate_connection()
+            peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self.streams_allowed})
             await peer.flush()
             while data := await reader.read(65_536):
+                if self.deaf and writer in self._writers[:-1]:
+                    continue
                 for event in peer.h2.receive_data(data):
                     peer.take(event)
                 await peer.flush()
@@ -133,6 +139,15 @@ class _Peer:
         mode = reason or stub.outcomes.get(device, mode)
         if mode == "close_before":
             self.writer.transport.abort()
+            return
+        if mode == "refuse":
+            self.open.pop(stream)
+            self.h2.reset_stream(stream, error_code=7)
+            await self.flush()
+            return
+        if mode == "go away":
+            self.h2.close_connection(last_stream_id=max(0, stream - 2))
+            await self.flush()
             return
         if mode == "hang":
             await asyncio.sleep(30)

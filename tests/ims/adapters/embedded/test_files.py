@@ -122,6 +122,18 @@ async def test_a_sync_that_failed_is_not_believed_the_next_time(file, monkeypatc
     alone.close()
 
 
+async def test_the_last_to_close_a_file_folds_its_write_ahead_log_back(tmp_path):
+    first, last = (LaneFile(tmp_path / "lane.db", create) for _ in range(2))
+    for n, file in enumerate((first, last)):
+        await file.write(put(n))
+        await numbers(file)
+        await file.read(lambda conn: None, few=True)
+    first.close()
+    assert (tmp_path / "lane.db-wal").exists()
+    last.close()
+    assert sorted(path.name for path in tmp_path.glob("lane.db*")) == ["lane.db", "lane.db.lock"]
+
+
 async def test_two_files_on_one_path_take_turns(file, tmp_path):
     """Two processes, in effect: each has its own threads and connections."""
     other = LaneFile(tmp_path / "lane.db", create)

@@ -69,6 +69,18 @@ def test_a_damaged_history_is_copied_as_far_as_it_can_be_read_and_work_goes_on(h
     assert len(log_of(home)) == 300, "without history nobody knows that it is done: read again, which calls nobody twice"
 
 
+def test_a_copy_that_is_too_large_for_memory_is_no_other_tables_loss(home: Path) -> None:
+    """SQLite writes what does not fit into its cache to the fresh file, and locks it meanwhile."""
+    with closing(sqlite3.connect(home / "mass.db")) as conn, conn:
+        more = ((f"m{n:015d}", "{}", random.randbytes(40_000)) for n in range(1_000, 1_200))
+        conn.executemany("INSERT INTO payloads VALUES (?, 'RECV-MT-MASS', ?, ?, 0, 1)", more)
+    overwrite(home, root_of(home, "history"))
+    [finding] = fsck.repair(home, NOW)
+    assert finding.lost == ["rows of history: 0 could be read"]
+    with closing(sqlite3.connect(home / "mass.db")) as conn:
+        assert conn.execute("SELECT count(*) FROM payloads").fetchone() == (500,)
+
+
 def test_where_calls_were_lost_nothing_is_sent_before_somebody_says_so(home: Path) -> None:
     overwrite(home, root_of(home, "dispatches"))
     [finding] = fsck.repair(home, NOW)
