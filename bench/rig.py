@@ -31,7 +31,7 @@ from bench.records import records_of, settled_count, waiting_count
 from bench.sampling import Meter, Sampler
 from bench.servers import Servers, started
 
-START_S = 60.0  # a bound: two cores may be shared with others
+START_S = 180.0  # a bound: two cores may be shared with others
 IMS = str(Path(sys.executable).parent / "ims")
 FAR_ENDS = ("simulator", "callbacks", "generator")  # everything else is IMS
 

@@ -80,8 +80,15 @@ def grants(password: str) -> str:
 def _command(data: Path, port: int) -> list[str]:
     return [  # the socket is relative to the data: its path may have no more than 107 bytes
         *(_SERVER.path(), "--no-defaults", f"--datadir={data}", f"--port={port}", f"--bind-address={HOST}"),
-        *("--socket=mariadb.sock", "--pid-file=mariadb.pid", f"--user={_user()}"),
+        *("--socket=mariadb.sock", "--pid-file=mariadb.pid", f"--user={_user()}", f"--tmpdir={_own_tmp(data.parent)}"),
     ]
+
+
+def _own_tmp(data: Path) -> Path:
+    """A server that starts removes every temporary table in its tmpdir, those of others that run there too."""
+    path = data / "tmp"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
 
 
 def _make_database(data: Path) -> None:
@@ -94,6 +101,7 @@ def _make_database(data: Path) -> None:
     command = [
         *(_INSTALL.path(), "--no-defaults", f"--datadir={draft}", f"--user={_user()}", "--skip-test-db"),
         *("--auth-root-authentication-method=socket", f"--auth-root-socket-user={_user()}", "--innodb-log-file-size=16M"),
+        f"--tmpdir={_own_tmp(data)}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:

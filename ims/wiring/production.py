@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from ims.adapters.kafka.appender import KafkaAppender
 from ims.adapters.kafka.connection import MAX_RECORD_BYTES, KafkaConnection, connect_to
 from ims.adapters.kafka.reader import KafkaReader
@@ -77,8 +79,10 @@ def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) ->
 
 
 def prepare(settings: Settings) -> None:
-    """Tables and topics for one machine, as `ims up` needs them. Harmless when repeated; blocking."""
-    migrate_server(ServerAddress.parse(settings.records), day_of(system_clock(settings.clock_offset_s)()))
-    _, left = apply_topics(kafka(settings), local=True)
+    """Tables and topics for one machine, as `ims up` needs them, side by side. Harmless when repeated; blocking."""
+    with ThreadPoolExecutor(1) as pool:
+        topics = pool.submit(apply_topics, kafka(settings), local=True)
+        migrate_server(ServerAddress.parse(settings.records), day_of(system_clock(settings.clock_offset_s)()))
+        _, left = topics.result()
     for difference in left:
         log.warning("topic_differs", topic=difference.topic, what=difference.what, found=difference.found, wanted=difference.wanted)
