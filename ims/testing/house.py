@@ -109,7 +109,7 @@ class _MortalDatabase:
     async def read(self, job: Callable[[Connection], T], *, few: bool = False) -> T:
         return await self._file.read(job, few=few)
 
-    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False, single: bool = False) -> T:
         async with self._death.step():
             return await self._file.write(job, durable=durable)
 

@@ -148,7 +148,7 @@ class LaneFile:
 
     # --- writing
 
-    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False, single: bool = False) -> T:
         """Run a job in a transaction; return when it is committed (durable: and synced).
 
         An exception of the job undoes that job alone and is raised here. Unavailable when the file cannot be written.

@@ -132,6 +132,12 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         settled.write(conn, change.history)
 
 
+def one_statement(change: Change) -> bool:
+    """Whether `apply` says all of it at once: the row of one call, and nothing else."""
+    more = (change.history, change.arrays, change.held, change.released, change.dead, change.audits)
+    return len(change.dispatches) == 1 and not any(more)
+
+
 def release(conn: Connection, taken: Sequence[Taken]) -> None:
     """End the rest of held events. One that was parked anew meanwhile has another due time, and stays."""
     for until in sorted({t.until for t in taken}):

@@ -32,8 +32,10 @@ class Database(Protocol):
         """
         ...
 
-    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False, single: bool = False) -> T:
         """Run a job in a transaction of its own; return when it is committed, with `durable` when it is synced too.
+
+        `single`: it is one statement, so a server need not be told where the transaction begins and ends.
 
         What the job raises undoes the job and is raised here; Unavailable when the database is away. Then the outcome may
         be unknown, and the same job may be asked for again: jobs say what they expect, so a repeat changes nothing twice.

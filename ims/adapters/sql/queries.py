@@ -55,7 +55,7 @@ class SqlResults:
         def job(conn: Connection) -> None:
             results.called(conn, array, acknowledged=acknowledged, calls=calls, due_at=due_at)
 
-        await self._lanes[lane].write(job)
+        await self._lanes[lane].write(job, single=True)
 
     async def lease(self, service_key: str, batch_id: str, now: int, until: int, limit: int) -> list[tuple[StoredArray, int]]:
         taken: list[tuple[StoredArray, int]] = []
@@ -79,4 +79,4 @@ class SqlResults:
         return sum(queued)
 
     async def release(self, lane: Lane, array: str, due_at: int) -> None:
-        await self._lanes[lane].write(lambda conn: results.release(conn, array, due_at))
+        await self._lanes[lane].write(lambda conn: results.release(conn, array, due_at), single=True)

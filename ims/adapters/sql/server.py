@@ -93,9 +93,9 @@ class ServerDatabase:
         """Run a reading job in autocommit: each statement sees what is committed."""
         return await self._repeated(partial(self._once, job, transaction=False))
 
-    async def write(self, job: Callable[[Connection], T], *, durable: bool = False) -> T:
+    async def write(self, job: Callable[[Connection], T], *, durable: bool = False, single: bool = False) -> T:
         """Run a job in a transaction. The server syncs at every commit (`ims doctor` looks), so `durable` changes nothing."""
-        return await self._repeated(partial(self._once, job, transaction=True))
+        return await self._repeated(partial(self._once, job, transaction=not single, writes=True))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -146,8 +146,8 @@ class ServerDatabase:
                     raise Unavailable(f"{self.name}: {exc.why}, {tried} times") from None
             await asyncio.sleep(random.uniform(0.5, 1) * min(_FIRST_WAIT_S * 2**tried, _LONGEST_WAIT_S))  # noqa: S311  # jitter
 
-    async def _once(self, job: Callable[[Connection], T], *, transaction: bool) -> T:
-        work = _Work(job, transaction)
+    async def _once(self, job: Callable[[Connection], T], *, transaction: bool, writes: bool = False) -> T:
+        work = _Work(job, transaction, writes)
         try:
             async with asyncio.timeout(self._limits.job_s):
                 return await greenlet_spawn(work.run_on, self._engine().sync_engine)
@@ -175,9 +175,10 @@ class ServerDatabase:
 class _Work(Generic[T]):
     """A job with its transaction, and how far it came."""
 
-    def __init__(self, job: Callable[[Connection], T], transaction: bool) -> None:
+    def __init__(self, job: Callable[[Connection], T], transaction: bool, writes: bool) -> None:
         self._job = job
         self._transaction = transaction
+        self._writes = writes
         self.begun = self.committing = False
 
     def run_on(self, engine: Engine) -> T:
@@ -203,6 +204,7 @@ class _Work(Generic[T]):
 
     def _run(self, conn: Connection) -> T:
         if not self._transaction:
+            self.committing = self._writes  # a statement by itself is its own commit
             return self._job(conn)
         self.begun = True
         conn.exec_driver_sql("BEGIN").close()

@@ -37,7 +37,8 @@ class SplitStore(LaneStore):
         """See ims.ports.records.Journal."""
         at = self._clock()
         if change.holds_state:
-            await self.lanes[lane].write(lambda conn: changes.apply(conn, change, at), durable=durable)
+            single = changes.one_statement(change)
+            await self.lanes[lane].write(lambda conn: changes.apply(conn, change, at), durable=durable, single=single)
             for dispatch in change.dispatches:
                 dispatch.version += 1
         if records:

@@ -219,6 +219,26 @@ async def test_frozen_it_is_unavailable_within_its_limit_and_back_after(mortal):
     assert await db.write(put("c")) == 1
 
 
+async def test_a_single_statement_is_its_own_commit_and_lost_on_its_way_it_is_unknown(mortal):
+    server, db = mortal
+    runs: list[int] = []
+
+    def job(conn):
+        runs.append(1)
+        server.pause()
+        return _audit.run(conn, *entry("s"))
+
+    assert await db.write(put("r"), single=True) == 1
+    try:
+        with pytest.raises(Unavailable, match="outcome is unknown"):
+            await db.write(job, single=True)
+    finally:
+        server.resume()
+    assert runs == [1]
+    assert await db.write(put("s"), single=True) in (0, 1)
+    assert await db.read(lambda conn: conn.exec_driver_sql("SELECT COUNT(*) FROM audit WHERE id IN ('r', 's')").fetchone()) == (2,)
+
+
 async def test_a_connection_lost_while_committing_is_unknown_and_not_repeated(mortal):
     server, db = mortal
     runs: list[int] = []
