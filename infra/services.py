@@ -21,8 +21,8 @@ SERVICES: dict[str, Callable[[Place], Service]] = {
 }
 # Small, and started again for each run. One broker costs a third of three; a module that breaks brokers takes three of its own.
 FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {
-    "kafka": lambda place: kafka.service(place, nodes=1, quick=True),
-    "kafka3": lambda place: kafka.service(place, nodes=3, quick=True),
+    "kafka": lambda place: kafka.service(place, nodes=1),
+    "kafka3": lambda place: kafka.service(place, nodes=3),
     "mariadb": lambda place: mariadb.service(place, small=True),
 }
 ON_REQUEST = frozenset({"prometheus", "alertmanager"})
