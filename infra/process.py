@@ -15,6 +15,7 @@ from pathlib import Path
 from infra.place import Place
 
 _PAUSE_S = 0.05
+_FREEZE_S, _FREEZE_PAUSE_S = 5.0, 0.002
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 # The kernel sends the death signal when the *thread* ends that forked. This one ends with the interpreter and not before.
@@ -102,8 +103,11 @@ class Process:
         self._pid_file.unlink(missing_ok=True)
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
-        self._send(signal.SIGSTOP)
+        """Freeze it: connections stay open and nothing answers. On a busy machine its threads stop a moment after the signal."""
+        if self._send(signal.SIGSTOP):
+            deadline = time.monotonic() + _FREEZE_S
+            while (pid := self.pid()) and not _stopped(pid) and time.monotonic() < deadline:
+                time.sleep(_FREEZE_PAUSE_S)
 
     def resume(self) -> None:
         self._send(signal.SIGCONT)
@@ -159,6 +163,15 @@ def _since(pid: int) -> str:
     if fields[0] == "Z":
         raise ProcessLookupError(pid)
     return fields[19]
+
+
+def _stopped(pid: int) -> bool:
+    """Whether every thread of a process is frozen."""
+    try:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return False  # a thread that ended meanwhile: look again
+    return all(state in "TtZ" for state in states)
 
 
 def _lives(pid: int, since: str) -> bool:
