@@ -12,7 +12,8 @@ from kafka import KafkaAdminClient
 
 PRODUCTION = os.environ.get("IMS_E2E_PROFILE", "embedded") == "production"
 SERVERS = ("kafka", "mariadb", "redis_single", "mongo", "aws")  # fixtures of infra/
-_REDIS_DATABASES = 16  # homes take them in turns: what is left in one are leases and rates of a home that is gone
+# Redis has 16 databases. Homes take those of their worker in turns: what is left in one are leases and rates of a home that is gone.
+_REDIS_DATABASES, _WORKERS = 16, 2
 _CONNECTIONS = 4  # of a process to a database: many homes are up at once
 
 
@@ -24,6 +25,8 @@ def only_on_files(why: str) -> pytest.MarkDecorator:
 def on_servers(named: Mapping[str, str]) -> Callable[[], dict[str, object]]:
     """Settings of a home, given IMS_... settings that name the servers; other ones at each call."""
     run, numbers = f"e{secrets.token_hex(3)}", itertools.count(1)
+    each = _REDIS_DATABASES // _WORKERS
+    first = each * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS)
 
     def own() -> dict[str, object]:
         n = next(numbers)
@@ -33,7 +36,7 @@ def on_servers(named: Mapping[str, str]) -> Callable[[], dict[str, object]]:
             "log": f"{named['IMS_LOG']}/{name}",
             "records": f"{named['IMS_RECORDS']}_{name}",
             "records_connections": _CONNECTIONS,
-            "cache": f"{named['IMS_CACHE'].rpartition('/')[0]}/{n % _REDIS_DATABASES}",
+            "cache": f"{named['IMS_CACHE'].rpartition('/')[0]}/{first + n % each}",
             "traces": f"{named['IMS_TRACES']}_{name}",
             "files": named["IMS_FILES"],
         }
