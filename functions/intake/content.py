@@ -95,6 +95,7 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
     template = _template(channel, model, asker, faults)
     text = model.message or (template.text and normalise(template.text) if template else "")
     own = form.read(model, text, template, asker, faults)
+    faults = [fault for fault in faults if fault.field.partition(".")[0] not in skip]
     if own.needs_text and not text and not {"message", "template_code"} & set(skip) and (template or not model.template_code):
         faults.append(Fault("message", "2020", "필수 항목입니다.", "It is required."))
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from functions.intake.faults import Fault
 from functions.intake.fields import Common, partial
-from functions.intake.texts import Kind
+from functions.intake.texts import Measure
 from ims.ports.registry import Template
 from ims.runtime.clients.callers import Asker
 
@@ -48,7 +48,7 @@ class Own:
     attachment: dict[str, Any] = field(default_factory=dict)
     supplement: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
-    places: list[tuple[str, str, Kind]] = field(default_factory=list)  # (text, field, kind)
+    places: Sequence[tuple[str, str, Measure]] = field(default_factory=list)  # (text, field, how it is measured)
     is_ad: bool = False  # an advertisement by its nature, whatever the text says
     needs_text: bool = True
     check: Check | None = None  # of one recipient with its values, for what no single text shows; after the texts were found good

@@ -11,13 +11,9 @@ from enum import Enum, auto
 from functions.intake.faults import Fault
 from ims.rules.email import BODY_CHARACTERS, SUBJECT_CHARACTERS, breaks_header
 from ims.rules.lane import AD_MARK, is_ad
-from ims.rules.push import PAYLOAD_BYTES, TITLE_CHARACTERS
+from ims.rules.limits import Limit, beyond
 from ims.rules.template import MissingVariable, render, variables
-from ims.rules.text import ALIMTALK_CHARACTERS, LMS_BYTES, SMS_BYTES, TITLE_BYTES, Unencodable, byte_count
-
-_HEADER_CHARACTERS = 16
-_ALIMTALK_TITLE_CHARACTERS = 50
-_LINK_CHARACTERS = 500
+from ims.rules.text import LMS_BYTES, SMS_BYTES, TITLE_BYTES, Unencodable, byte_count
 
 
 class Kind(Enum):
@@ -26,31 +22,16 @@ class Kind(Enum):
     SMS = auto()
     LMS = auto()
     TITLE = auto()  # of an LMS
-    ALIMTALK = auto()
-    ALIMTALK_TITLE = auto()
-    HEADER = auto()
-    LINK = auto()
-    PUSH = auto()
-    PUSH_TITLE = auto()
-    PUSH_VALUE = auto()  # of `data`
     SUBJECT = auto()
     MAIL = auto()
 
 
 _BYTES = {Kind.SMS: SMS_BYTES, Kind.LMS: LMS_BYTES, Kind.TITLE: TITLE_BYTES}
-_CHARACTERS = {
-    Kind.ALIMTALK: ALIMTALK_CHARACTERS,
-    Kind.ALIMTALK_TITLE: _ALIMTALK_TITLE_CHARACTERS,
-    Kind.HEADER: _HEADER_CHARACTERS,
-    Kind.LINK: _LINK_CHARACTERS,
-    Kind.PUSH: PAYLOAD_BYTES,  # of the whole payload, which is counted besides
-    Kind.PUSH_TITLE: TITLE_CHARACTERS,
-    Kind.PUSH_VALUE: PAYLOAD_BYTES,
-    Kind.SUBJECT: SUBJECT_CHARACTERS,
-    Kind.MAIL: BODY_CHARACTERS,
-}
-_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.ALIMTALK, Kind.PUSH, Kind.MAIL})
-Place = tuple[str, Kind]  # a field and what stands there
+_CHARACTERS = {Kind.SUBJECT: Limit(SUBJECT_CHARACTERS), Kind.MAIL: Limit(BODY_CHARACTERS)}
+_BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.MAIL})
+_CODES = {"message": "2010", "attachment": "4002", "carousel": "4002", "supplement": "4003"}  # by field; others are 1400
+Measure = Kind | Limit  # a kind of text, or its limit itself
+Place = tuple[str, Measure]  # a field and how it is measured
 
 
 def text_kind(message_type: str) -> Kind:
@@ -63,22 +44,22 @@ def no_title(field: str) -> Fault:
     return Fault(field, "1400", "SMS에는 제목을 쓸 수 없습니다.", "An SMS has no title.")
 
 
-def _fault(rendered: str, field: str, kind: Kind) -> Fault | None:
-    too_long = "2010" if kind in _BODIES else "1400"
-    if kind in _BODIES and not rendered.strip():
+def _fault(rendered: str, field: str, kind: Measure) -> Fault | None:
+    if (kind in _BODIES or field == "message") and not rendered.strip():
         return Fault(field, "2020", "치환한 뒤 비어 있습니다.", "It is empty after substitution.")
     if kind is Kind.SUBJECT and breaks_header(rendered):
         return Fault(field, "1400", "제목에 줄바꿈이나 제어 문자를 쓸 수 없습니다.", "A subject holds no control characters.")
-    if kind in _CHARACTERS:
-        limit, size = _CHARACTERS[kind], len(rendered)
-        if size > limit:
-            return Fault(field, too_long, f"{size}자, 최대 {limit}자입니다.", f"{size} characters, at most {limit}.")
-        return None
+    characters = kind if isinstance(kind, Limit) else _CHARACTERS.get(kind)
+    if characters is not None:
+        wrong = beyond(rendered, characters)
+        return Fault(field, _CODES.get(field.partition(".")[0], "1400"), *wrong) if wrong else None
+    assert isinstance(kind, Kind)  # noqa: S101 - for the type checker
     try:
         limit, size = _BYTES[kind], byte_count(rendered)
     except Unencodable as exc:
         return Fault(field, "2011", f"{exc.position + 1}번째 글자입니다.", f"It is character {exc.position + 1}.")
     if size > limit:
+        too_long = "2010" if kind in _BODIES else "1400"
         return Fault(field, too_long, f"{size}바이트, 최대 {limit}바이트입니다.", f"{size} bytes, at most {limit}.")
     return None
 
@@ -92,7 +73,7 @@ def _may_begin_as_ad(text: str) -> bool:
 class Texts:
     """All texts of one request. `faults` are those that every recipient would have."""
 
-    def __init__(self, texts: Iterable[tuple[str, str, Kind]], *, empty_values: bool) -> None:
+    def __init__(self, texts: Iterable[tuple[str, str, Measure]], *, empty_values: bool) -> None:
         """`texts` are (text, field, kind). Without `empty_values` (AlimTalk) an empty value counts as missing."""
         self._places: dict[str, list[Place]] = {}
         self.faults: list[Fault] = []

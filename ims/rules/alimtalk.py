@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ims.rules.kakao import ALIMTALK_BUTTONS, LINK_CHARACTERS, LINKS, QUICK_REPLIES, Form, Limit, Wrong, buttons
+from ims.rules.kakao import ALIMTALK_BUTTONS, LINK_CHARACTERS, LINKS, QUICK_REPLIES, Wrong, buttons
+from ims.rules.limits import Form, Limit
 from ims.rules.text import ALIMTALK_CHARACTERS
 
 TEXT = Limit(ALIMTALK_CHARACTERS)

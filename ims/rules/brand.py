@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ims.rules.kakao import Form, Limit
+from ims.rules.limits import Form, Limit
 
 
 class Mode(StrEnum):

@@ -11,17 +11,8 @@ from typing import Any
 
 from ims.rules import brand
 from ims.rules.brand import BUBBLES, CONSENTED, Bubble, Mode, Part, Text
-from ims.rules.kakao import (
-    BASIC_BUTTONS,
-    FREE_BUTTONS,
-    FREE_LINK_CHARACTERS,
-    LINK_CHARACTERS,
-    LINKS,
-    Limit,
-    Wrong,
-    buttons,
-    missing,
-)
+from ims.rules.kakao import BASIC_BUTTONS, FREE_BUTTONS, FREE_LINK_CHARACTERS, LINK_CHARACTERS, LINKS, Wrong, buttons, missing
+from ims.rules.limits import Limit
 
 Fields = Mapping[str, Any]
 Place = tuple[str, str, Limit]
@@ -38,7 +29,6 @@ VARIABLES = (
 )
 _CONTENT = (*TEXTS, "attachment", "carousel")
 _CHANNEL_COUPON = "alimtalk=coupon://"
-_ACCENTS = ("AC", "BF")
 
 
 def structure(message_type: str, mode: Mode, targeting: str, ad: bool, fields: Fields) -> Iterator[Wrong]:
@@ -56,7 +46,7 @@ def structure(message_type: str, mode: Mode, targeting: str, ad: bool, fields: F
     attachment = fields.get("attachment") or {}
     yield from _attachment(bubble, attachment, "attachment", message_type, rules, required=not template or bool(attachment))
     yield from _carousel(bubble, fields.get("carousel") or {}, message_type, rules, required=not template)
-    yield from _accents(fields, bubble, targeting)
+    yield from _accents(fields, bubble, mode, targeting)
 
 
 def _mode(mode: Mode, fields: Fields) -> Iterator[Wrong]:
@@ -169,7 +159,7 @@ def _carousel(bubble: Bubble, carousel: Fields, what: str, rules: Mapping[str, A
         yield from _attachment(takes.card, card.get("attachment") or {}, f"{at}.attachment", what, rules, required=True)
 
 
-def _accents(fields: Fields, bubble: Bubble, targeting: str) -> Iterator[Wrong]:
+def _accents(fields: Fields, bubble: Bubble, mode: Mode, targeting: str) -> Iterator[Wrong]:
     """AC and BF stand out, so they have a place of their own, and only those who are no friends yet can add the channel."""
     rows = [("attachment.button", (fields.get("attachment") or {}).get("button", []))]
     cards = (fields.get("carousel") or {}).get("list", [])
@@ -178,7 +168,7 @@ def _accents(fields: Fields, bubble: Bubble, targeting: str) -> Iterator[Wrong]:
     for at, row in rows:
         kinds = [button.get("type") for button in row]
         for i, kind in enumerate(kinds):
-            if kind == "AC":
+            if kind == "AC" and mode is not Mode.FREE:  # there it is refused as a type
                 added += 1
                 if targeting not in CONSENTED:
                     yield Wrong(f"{at}.{i}", "4002", "AC는 타게팅 M, N에만 쓸 수 있습니다.", "AC is for targeting M and N.")

@@ -17,10 +17,11 @@ from ims.ports.dispatch import Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
 from ims.protocol.envelope import Emit, Event
-from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinished, SendRequested
+from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinished, SendRequested, Shared
 from ims.protocol.ids import derived
 from ims.rules import calls
 from ims.rules.calls import Next
+from ims.rules.parts import variables_in
 from ims.runtime.context import Context
 from ims.runtime.errand import Errand
 from ims.runtime.pools import account_name
@@ -155,7 +156,7 @@ async def _fix(work: _Work) -> _Fixed:
             target = errand.target()
             opens_at = errand.opens_at(target) if free else 0
             if target and (not opens_at or errand.step_after_ms):
-                groups = _groups(free, one_text=target.abilities.one_text)
+                groups = _groups(free, request.shared, one_text=target.abilities.one_text)
                 step_due = moved or (now + errand.step_after_ms if errand.step_after_ms else 0)
                 left = calls.cut(d, groups, request.send_type, target.name, target.abilities, step_due=step_due)
             changed |= bool(refusals) or not opens_at or bool(errand.step_after_ms)
@@ -191,11 +192,14 @@ async def _fix(work: _Work) -> _Fixed:
     raise AssertionError("unreachable")
 
 
-def _groups(rows: Sequence[Row], *, one_text: bool) -> list[list[int]]:
-    """What may share a call: everything, or rows of one text where the provider takes one text a call."""
-    groups: dict[str | None, list[int]] = {}
+def _groups(rows: Sequence[Row], shared: Shared, *, one_text: bool) -> list[list[int]]:
+    """What may share a call: everything, or rows that come out alike in all but text and title, which the provider fills in."""
+    if not one_text:
+        return [[row.pos for row in rows]] if rows else []
+    names = variables_in(shared.header, shared.attachment, shared.supplement, shared.fields)
+    groups: dict[tuple[str | None, ...], list[int]] = {}
     for row in rows:
-        groups.setdefault(row.text if one_text else None, []).append(row.pos)
+        groups.setdefault((row.text, *(row.mapping.get(name) for name in names)), []).append(row.pos)
     return list(groups.values())
 
 

@@ -37,7 +37,14 @@ class Street:
         return self.house.provider
 
     def entry(
-        self, lane: Lane = Lane.REALTIME, *, message_id: str = "", digest: bytes = b"", text: str | None = None, **shared: object
+        self,
+        lane: Lane = Lane.REALTIME,
+        *,
+        message_id: str = "",
+        digest: bytes = b"",
+        text: str | None = None,
+        mapping: dict[str, str] | None = None,
+        **shared: object,
     ) -> Entry:
         n = next(_numbers)
         message_id = message_id or f"m{n}"
@@ -52,7 +59,7 @@ class Street:
             callback="15441234",
         )
         common = msgspec.structs.replace(common, **shared)
-        row = AcceptedRow(message_id, f"0105550{n:04d}", {}, "", text)
+        row = AcceptedRow(message_id, f"0105550{n:04d}", mapping or {}, "", text)
         digest = digest or hashlib.blake2b(message_id.encode(), digest_size=8).digest()
         return Entry(common, row, lane, digest, 0, new_trace(), acceptance_key(f"key{kind}", message_id))
 

@@ -97,6 +97,16 @@ async def test_rows_of_different_texts_share_an_event_but_not_a_call_of_one_text
     assert sorted(len(c.members) for c in street.provider.calls) == [1, 2]
 
 
+async def test_rows_whose_buttons_come_out_differently_share_no_call_of_one_text(make_street):
+    street = await make_street(ScriptedProvider(one_text=True))
+    button = {"type": "WL", "name": "보기", "url_mobile": "https://a.example/#{id}"}
+    common = {"text": "#{name}님", "attachment": {"button": [button]}}
+    values = [{"id": "1", "name": "가"}, {"id": "1", "name": "나"}, {"id": "2", "name": "가"}]
+    await street.accept(*(street.entry(mapping=mapping, **common) for mapping in values))
+    await street.house.pump()
+    assert sorted(len(c.members) for c in street.provider.calls) == [1, 2]
+
+
 async def test_opt_out_and_stop_are_decided_when_the_call_is_fixed(street):
     entries = await street.send(3)
     gone = street.house.ctx.sealer.index(entries[1].row.to)

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from functions.intake import fields
-from functions.intake.channels.kakao import Attachment, Supplement, links
-from functions.intake.channels.mt import BAD_NUMBER
+from functions.intake.channels.kakao import (
+    RECIPIENT_FIELDS,
+    AppUser,
+    Button,
+    OptionalPhone,
+    RawLine,
+    RawLines,
+    Row,
+    faults_of,
+    recipient,
+)
 from functions.intake.faults import Fault
-from functions.intake.fields import LINE, MAX_ROWS, Campaign, Common, Key40, One, Phone, line
-from functions.intake.form import Ads, Form, Own, Recipient
+from functions.intake.fields import LINE, MAX_ROWS, Body, Campaign, Common, Key40, One
+from functions.intake.form import Ads, Form, Own
 from functions.intake.senders import registered_profile
-from functions.intake.texts import Kind
+from functions.intake.texts import Measure
 from ims.ports.registry import Template
-from ims.rules.phone import recipient as mobile
+from ims.rules import alimtalk
 from ims.runtime.clients.callers import Asker
+
+
+class Described(Body):
+    """A row of an item list, its summary, or its highlight."""
+
+    title: Annotated[RawLine, Field(min_length=1)]
+    description: Annotated[RawLine, Field(min_length=1)]
+
+
+_Described = list[Described]  # a field called list hides the type inside its class
+
+
+class Items(Body):
+    """An item list (아이템리스트형)."""
+
+    list: Annotated[_Described, Field(min_length=1, max_length=alimtalk.MOST_ITEMS)]
+    summary: Described | None = None
+
+
+class Attachment(Body):
+    """What hangs below an AlimTalk."""
+
+    button: Annotated[list[Button], Field(max_length=alimtalk.MOST_BUTTONS)] = Field(default_factory=list)
+    item: Items | None = None
+    item_highlight: Described | None = None
+
+
+class Supplement(Body):
+    """Quick replies (바로연결)."""
+
+    quick_reply: Annotated[list[Button], Field(max_length=alimtalk.MOST_QUICK_REPLIES)] = Field(default_factory=list)
 
 
 class AlimTalk(Common):
@@ -26,69 +64,58 @@ class AlimTalk(Common):
     message_type: Literal["AT", "AI"]
     sender_key: Key40
     template_code: Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=LINE)]
-    title: line(50) = ""  # type: ignore[valid-type]
-    header: line(16) = ""  # type: ignore[valid-type]
+    title: RawLines = ""
+    header: RawLine = ""
     attachment: Attachment = Attachment()
     supplement: Supplement = Supplement()
     country_code: Literal["", "82"] = ""
 
 
 class AlimTalkOne(AlimTalk, One):
-    """at/sendMessage."""
+    """at/sendMessage. One of phone_number and app_user_id is required; of both the phone is used."""
 
-    phone_number: Phone
+    phone_number: OptionalPhone = ""
+    app_user_id: AppUser = ""
 
 
 class AlimTalkCampaign(AlimTalk, Campaign):
     """at/sendMessages without its rows."""
 
 
-class Receiver(fields.Row):
-    """A row of receiver_list."""
-
-    __pydantic_config__ = fields.STRICT  # type: ignore[misc]
-    phone_number: Phone
-
-
 class AlimTalkMany(AlimTalkCampaign):
     """at/sendMessages, whole: what the document shows."""
 
-    receiver_list: Annotated[list[Receiver], Field(min_length=1, max_length=MAX_ROWS)]
+    receiver_list: Annotated[list[Row], Field(min_length=1, max_length=MAX_ROWS)]
 
 
 def read(model: AlimTalk, text: str, template: Template | None, asker: Asker, faults: list[Fault]) -> Own:
     """Profile, and everything that hangs on an AlimTalk."""
     del template
+    attachment: dict[str, Any] = model.attachment.model_dump(exclude_defaults=True)
+    supplement: dict[str, Any] = model.supplement.model_dump(exclude_defaults=True)
+    faults += faults_of(alimtalk.structure(attachment, supplement))
+    places: list[tuple[str, str, Measure]] = [
+        (text, "message", alimtalk.text_limit(attachment)),
+        (model.title, "title", alimtalk.TITLE),
+        (model.header, "header", alimtalk.HEADER),
+        *alimtalk.places(getattr(model, "message_type", ""), attachment, supplement),
+    ]
     return Own(
         title=model.title,
         sender_key=registered_profile(model.sender_key, asker, faults),
         header=model.header,
-        attachment=model.attachment.model_dump(exclude_defaults=True),
-        supplement=model.supplement.model_dump(exclude_defaults=True),
-        places=list(_places(model, text, faults)),
+        attachment=attachment,
+        supplement=supplement,
+        places=places,
     )
-
-
-def _places(model: AlimTalk, text: str, faults: list[Fault]) -> Iterator[tuple[str, str, Kind]]:
-    yield text, "message", Kind.ALIMTALK
-    yield model.title, "title", Kind.ALIMTALK_TITLE
-    yield model.header, "header", Kind.HEADER
-    yield from links(model.attachment.button, "attachment.button", "4002", faults)
-    yield from links(model.supplement.quick_reply, "supplement.quick_reply", "4003", faults)
-
-
-def recipient(given: Mapping[str, Any]) -> Recipient | list[Fault]:
-    """A Korean mobile number."""
-    to = mobile(given["phone_number"]) if "phone_number" in given else None
-    return [BAD_NUMBER] if to is None else Recipient(to)
 
 
 FORM = Form(
     one=AlimTalkOne,
     campaign=AlimTalkCampaign,
     many=AlimTalkMany,
-    row=Receiver,
-    recipient_fields=("phone_number",),
+    row=Row,
+    recipient_fields=RECIPIENT_FIELDS,
     read=read,
     recipient=recipient,
     name=("AlimTalk", "an AlimTalk"),

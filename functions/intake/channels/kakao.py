@@ -1,58 +1,80 @@
-"""What Kakao's channels share: buttons and quick replies, with their links (domain 1.3)."""
+"""What Kakao's channels share in their bodies: buttons, links, whom a message is for. Limits are in ims/rules, measured when rendered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
+from functions.intake import fields
+from functions.intake.channels.mt import BAD_NUMBER
 from functions.intake.faults import Fault
-from functions.intake.fields import LINE, Body, Code20, Code30, Link, nfc
-from functions.intake.texts import Kind
+from functions.intake.fields import LINE, LINES, Body, Code20, Code30, nfc
+from functions.intake.form import Recipient
+from ims.rules.fallback import USER
+from ims.rules.kakao import Wrong
+from ims.rules.phone import recipient as mobile
+
+RAW_CHARACTERS = 1_500  # of a short text or a link before substitution: room for long names of variables
 
 ButtonType = Literal["WL", "AL", "DS", "BK", "MD", "BC", "BT", "AC", "BF", "TN", "P1", "P2", "P3"]
+RawLine = Annotated[str, StringConstraints(max_length=RAW_CHARACTERS, pattern=LINE), BeforeValidator(nfc)]
+RawLines = Annotated[str, StringConstraints(max_length=RAW_CHARACTERS, pattern=LINES), BeforeValidator(nfc)]
+RawLink = Annotated[str, StringConstraints(max_length=RAW_CHARACTERS, pattern=LINE)]
+OptionalPhone = Annotated[str, StringConstraints(max_length=20, pattern=LINE)]
+AppUser = Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Za-z0-9_.:-]*$")]
 
 
-class Button(Body):
+class Links(Body):
+    """Where a press leads."""
+
+    url_mobile: RawLink = ""
+    url_pc: RawLink = ""
+    scheme_android: RawLink = ""
+    scheme_ios: RawLink = ""
+
+
+class Button(Links):
     """A button, or a quick reply, as Kakao's dealers take it (domain 1.3)."""
 
     type: ButtonType
     name: Annotated[str, StringConstraints(min_length=1, max_length=14, pattern=LINE), BeforeValidator(nfc)]
-    url_mobile: Link = ""
-    url_pc: Link = ""
-    scheme_android: Link = ""
-    scheme_ios: Link = ""
     target: Literal["", "out"] = ""
     chat_extra: Annotated[str, StringConstraints(max_length=50, pattern=LINE), BeforeValidator(nfc)] = ""
     chat_event: Annotated[str, StringConstraints(max_length=50, pattern=r"^[A-Za-z0-9_]*$")] = ""
     tel_number: Code20 = ""
     plugin_id: Code30 = ""
+    relay_id: Code30 = ""
+    oneclick_id: Code30 = ""
+    product_id: Code30 = ""
     biz_form_key: Code30 = ""
+    biz_form_id: Code30 = ""
 
 
-class Attachment(Body):
-    """What hangs below an AlimTalk."""
+class Row(fields.Row):
+    """A row of receiver_list: a number, or a user of the customer's app."""
 
-    button: Annotated[list[Button], Field(max_length=5)] = Field(default_factory=list)
-
-
-class Supplement(Body):
-    """Quick replies (바로연결)."""
-
-    quick_reply: Annotated[list[Button], Field(max_length=10)] = Field(default_factory=list)
+    __pydantic_config__ = fields.STRICT  # type: ignore[misc]
+    phone_number: NotRequired[OptionalPhone]
+    app_user_id: NotRequired[AppUser]
 
 
-def links(buttons: list[Button], at: str, code: str, faults: list[Fault]) -> Iterator[tuple[str, str, Kind]]:
-    """The links of buttons, which may hold variables; their names may not [Kakao]."""
-    for i, button in enumerate(buttons):
-        apps = [button.url_mobile, button.scheme_ios, button.scheme_android]
-        if "#{" in button.name:
-            faults.append(Fault(f"{at}.{i}.name", code, "버튼 이름에 변수를 쓸 수 없습니다.", "A button's name holds no variables."))
-        if button.type == "WL" and not button.url_mobile:
-            faults.append(Fault(f"{at}.{i}.url_mobile", code, "WL에는 필수 항목입니다.", "WL requires it."))
-        if button.type == "AL" and sum(map(bool, apps)) < 2:
-            ko = "AL에는 url_mobile, scheme_ios, scheme_android 중 두 개가 필요합니다."
-            faults.append(Fault(f"{at}.{i}", code, ko, "AL requires two of url_mobile, scheme_ios, scheme_android."))
-        for name in ("url_mobile", "url_pc", "scheme_android", "scheme_ios"):
-            yield getattr(button, name), f"{at}.{i}.{name}", Kind.LINK
+RECIPIENT_FIELDS = ("phone_number", "app_user_id")
+_NOBODY = Fault("phone_number", "2020", "phone_number 또는 app_user_id가 필요합니다.", "It needs phone_number or app_user_id.")
+
+
+def recipient(given: Mapping[str, Any]) -> Recipient | list[Fault]:
+    """Whom the message is for; of two the phone wins [Kakao], and the user is kept for steps of other channels."""
+    phone, user = given.get("phone_number", ""), given.get("app_user_id", "")
+    if not phone:
+        return Recipient(user, USER) if user else [_NOBODY]
+    to = mobile(phone)
+    if to is None:
+        return [BAD_NUMBER]
+    return Recipient(to, also={USER: user}) if user else Recipient(to)
+
+
+def faults_of(wrongs: Iterable[Wrong]) -> list[Fault]:
+    """What the rules found, as faults."""
+    return [Fault(*wrong) for wrong in wrongs]

@@ -13,16 +13,19 @@ from functions.intake.channels.mt import BAD_NUMBER
 from functions.intake.faults import Fault
 from functions.intake.fields import LINE, LINES, MAX_ROWS, STRICT, Campaign, Common, One, Phone, line, nfc
 from functions.intake.form import Ads, Form, Own, Recipient
-from functions.intake.texts import Kind
+from functions.intake.texts import Measure
 from ims.lanes import Lane
 from ims.ports.push import ANDROID, IOS, PushApp
 from ims.ports.registry import Template
 from ims.rules import push as rules
+from ims.rules.kakao import LINK_CHARACTERS
 from ims.rules.lane import is_ad
+from ims.rules.limits import Limit
 from ims.rules.phone import recipient as mobile
 from ims.rules.template import MissingVariable
 from ims.runtime.clients.callers import Asker
 
+_PAYLOAD = Limit(rules.PAYLOAD_BYTES)  # of the whole payload, which is counted besides
 _MOST_DATA = 50  # keys: the payload's bytes are the limit that counts
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=LINE), BeforeValidator(nfc)]
 _Value = Annotated[str, StringConstraints(max_length=4_000, pattern=LINES), BeforeValidator(nfc)]
@@ -117,8 +120,12 @@ def read(model: PushMessage, text: str, template: Template | None, asker: Asker,
         ko, en = "광고에는 필수 항목입니다.", "An advertisement requires it."
         faults += [Fault(name, "2061", ko, en) for name in ("contact", "remove_guide") if not getattr(model, name)]
     own = _fields(model, kind, ad=ad)
-    places = [(text, "message", Kind.PUSH), (model.title, "title", Kind.PUSH_TITLE), (model.link_url, "link_url", Kind.LINK)]
-    places += [(value, f"data.{name[:60]}", Kind.PUSH_VALUE) for name, value in model.data.items()]
+    places: list[tuple[str, str, Measure]] = [
+        (text, "message", _PAYLOAD),
+        (model.title, "title", Limit(rules.TITLE_CHARACTERS)),
+        (model.link_url, "link_url", Limit(LINK_CHARACTERS)),
+    ]
+    places += [(value, f"data.{name[:60]}", _PAYLOAD) for name, value in model.data.items()]
     return Own(
         title=model.title,
         fields=own,

@@ -44,6 +44,7 @@ _KEYS = {
 _TEMPLATES = {
     ("at", "FULL"): Template("FULL", "at", "#{name}님, 인증번호는 #{code}입니다.", "realtime"),
     ("at", "BARE"): Template("BARE", "at"),
+    ("bt", "SALE"): Template("SALE", "bt"),
     ("mt", "HELLO"): Template("HELLO", "mt", "안녕하세요 #{name}님"),
 }
 _APPS = {

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 _BUTTON = {"type": "WL", "name": "보기", "url_mobile": "https://example.com"}
+_ITEM = {"title": "주문번호", "description": "#{code}"}
+_SUMMARY = {"title": "합계", "description": "만원쯤"}
+_HIGHLIGHT = {"title": "가" * 22, "description": "a"}
 
 # (changes to a good text, field of the first fault, its code)
 TEXTS: list[tuple[dict[str, Any], str, str]] = [
@@ -102,7 +105,19 @@ ALIMTALKS: list[tuple[dict[str, Any], str, str]] = [
     ({"send_class": "ad"}, "send_class", "1400"),
     ({"fallback": {"type": "AUTO", "callback": "15441234", "message": "(광고)가게"}}, "message", "2061"),
     ({"message": "인증 😀", "fallback": {"type": "SMS", "callback": "15441234"}}, "fallback.0.message", "2011"),
-    ({"app_user_id": "1"}, "app_user_id", "1400"),
+    ({"app_user_id": "가"}, "app_user_id", "1400"),
+    ({"phone_number": None}, "phone_number", "2020"),
+    ({"phone_number": None, "app_user_id": "u1", "fallback": {"type": "SMS", "callback": "15441234"}}, "phone_number", "2020"),
+    ({"title": "가" * 51}, "title", "1400"),
+    ({"header": "#{name}", "mapping": {"name": "가" * 17, "code": 1}}, "header", "1400"),
+    ({"attachment": {"button": [{"type": "TN", "name": "전화"}]}}, "attachment.button.0.tel_number", "4002"),
+    ({"attachment": {"button": [{"type": "AC", "name": "추가"}]}}, "attachment.button.0.name", "4002"),
+    ({"attachment": {"button": [_BUTTON] * 3}, "supplement": {"quick_reply": [_BUTTON]}}, "attachment.button", "4002"),
+    ({"supplement": {"quick_reply": [{"type": "DS", "name": "배송"}]}}, "supplement.quick_reply.0.type", "4003"),
+    ({"attachment": {"item": {"list": [_ITEM]}}}, "attachment.item.list", "4002"),
+    ({"attachment": {"item": {"list": [_ITEM] * 2}}, "message": "가" * 701}, "message", "2010"),
+    ({"attachment": {"item": {"list": [_ITEM] * 2, "summary": _SUMMARY}}}, "attachment.item.summary.description", "4002"),
+    ({"message_type": "AI", "attachment": {"item_highlight": _HIGHLIGHT}}, "attachment.item_highlight.title", "4002"),
 ]
 
 

@@ -32,6 +32,10 @@ CASES = {
     "sendAlimTalks": 100,
     "sendPushMessage": 160,
     "sendPushMessages": 40,
+    "sendBrandMessage": 120,
+    "sendBrandMessages": 20,
+    "sendFriendTalk": 60,
+    "sendFriendTalks": 20,
     "pollResults": 100,  # few different ones exist
     "readMessage": 360,
     "acknowledgeResults": 360,

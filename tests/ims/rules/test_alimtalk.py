@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ims.rules import alimtalk
-from ims.rules.kakao import ALIMTALK_BUTTONS, beyond
+from ims.rules.kakao import ALIMTALK_BUTTONS
+from ims.rules.limits import beyond
 
 ROW = {"title": "주문번호", "description": "#{no}"}
 LINKED = {"name": "보기", "type": "WL", "url_mobile": "https://shop.example/"}
@@ -57,7 +58,7 @@ def test_each_type_of_button_has_what_it_needs(kind: str) -> None:
 
 
 def test_a_quick_reply_is_no_tracking_and_no_channel_button() -> None:
-    assert named({}, {"quick_reply": [{"type": "DS", "name": "배송"}]}) == [("supplement.quick_reply.0.type", "4000")]
+    assert named({}, {"quick_reply": [{"type": "DS", "name": "배송"}]}) == [("supplement.quick_reply.0.type", "4003")]
     assert named({}, {"quick_reply": [{"type": "BK", "name": "#{a}"}]}) == [("supplement.quick_reply.0.name", "4003")]
 
 

@@ -10,7 +10,8 @@ import pytest
 from ims.rules import brand
 from ims.rules.brand import BUBBLES, Mode
 from ims.rules.brand_check import places, structure
-from ims.rules.kakao import Wrong, beyond
+from ims.rules.kakao import Wrong
+from ims.rules.limits import beyond
 
 LINK = "https://shop.example/"
 IMAGE = {"img_url": "https://mud-kage.kakao.com/a.jpg"}

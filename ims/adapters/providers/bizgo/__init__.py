@@ -1,1 +1,1 @@
-"""Bizgo OMNI (Infobank): texts and AlimTalk over its documented HTTP interface, spec of bizgo-sdk-comm 1.2.0."""
+"""Bizgo OMNI (Infobank): texts, AlimTalk and brand messages over its documented HTTP interface, spec of bizgo-sdk-comm 1.2.0."""

@@ -1,4 +1,4 @@
-"""Bizgo as a provider: one account (API key), texts and AlimTalk.
+"""Bizgo as a provider: one account (API key), texts, AlimTalk and brand messages.
 
 `ask` cannot work: status is asked by msgKey or requestId, and both come with the answer that was lost; the history
 by time and group key would show what arrived, never prove that something did not. A lost answer is resolved by
@@ -8,6 +8,7 @@ repeating the call under its key, which Bizgo answers member by member with A301
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -21,6 +22,7 @@ from ims.protocol.events import DeliveryReport
 from ims.results import CREDENTIAL, INTERNAL, NO_ANSWER, NOT_CONNECTED, THROTTLED, UNREADABLE, family_of
 
 KEY_TTL_S = 86_400  # the longest that Bizgo takes
+_NO_USERS = "1015"  # lets a fallback start
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -105,9 +107,13 @@ class Bizgo:
         import bizgo.webhooks  # noqa: F401
 
     async def send(self, call: OutgoingCall) -> list[Answer]:
-        """As the port says."""
-        reply = await self._http.request("POST", calls.PATH, calls.body(call))
-        return self._answers(reply, call)
+        """As the port says. Users of an app cannot be named to Bizgo: its destinations are numbers (SDK 1.2.0)."""
+        numbers = [member for member in call.members if not member.to_kind]
+        if len(numbers) == len(call.members):
+            reply = await self._http.request("POST", calls.PATH, calls.body(call))
+            return self._answers(reply, call)
+        answered = iter(await self.send(replace(call, members=numbers)) if numbers else ())
+        return [Answer("failed", _NO_USERS) if member.to_kind else next(answered) for member in call.members]
 
     async def ask(self, call: OutgoingCall) -> list[Answer]:
         """Nobody can say (see the top of this file)."""

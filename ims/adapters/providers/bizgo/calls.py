@@ -6,11 +6,11 @@ A test compares this body with the SDK's own for the same call. The text stays u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from ims.adapters.providers.bizgo.kakao import alimtalk, brandmessage
 from ims.errors import CallRefused
 from ims.ports.providers import OutgoingCall
 from ims.results import INTERNAL
@@ -43,40 +43,12 @@ def body(call: OutgoingCall) -> bytes:
 def _flow(call: OutgoingCall, text: str) -> dict[str, dict[str, Any]]:
     match call.send_type:
         case SendType.AT:
-            return {"alimtalk": _alimtalk(call, text)}
+            return {"alimtalk": alimtalk(call, text)}
+        case SendType.BT:
+            return {"brandmessage": brandmessage(call, text)}
         case SendType.SMS:
             return {"sms": {"from": call.callback, "text": text}}
         case SendType.LMS:  # an MMS without files
             return {"mms": {"from": call.callback, "text": text} | ({"title": call.title} if call.title else {})}
         case other:
             raise CallRefused(INTERNAL, f"{other} is not written for Bizgo yet")
-
-
-def _alimtalk(call: OutgoingCall, text: str) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "msgType": call.message_type or "AT",
-        "senderKey": call.sender_key,
-        "templateCode": call.template_code,
-        "text": text,
-    }
-    optional = {
-        "title": call.title,
-        "header": call.header,
-        "attachment": _camel(call.attachment),
-        "supplement": _camel(call.supplement),
-    }
-    return message | {name: value for name, value in optional.items() if value}
-
-
-def _camel(value: Any) -> Any:
-    """Kakao's names (url_mobile) as Bizgo spells them (urlMobile), through all levels."""
-    if isinstance(value, Mapping):
-        return {_camel_name(str(name)): _camel(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, (list, tuple)):
-        return [_camel(inner) for inner in value]
-    return value
-
-
-def _camel_name(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in rest)

@@ -1,9 +1,9 @@
 """Bizgo's codes in ours: of requests (A...), of reports, and what they say about a whole call.
 
-Request codes are the SDK's SERVICE_CODES; those of features that we do not call (files, reservations, RCS, brand
-messages) stay unlisted. Reports: 10000 is success, MS03 and ME09 are documented for AlimTalk; Kakao's own four digits
-and Infobank's text codes are passed as domain/korean-messaging.md 3 has them. Bizgo's full table (five digits, about
-580) is not public: who has it gives it to the adapter as `more_codes`, the rest is UNKNOWN and counted.
+Request codes are the SDK's SERVICE_CODES; those of features that we do not call (files, reservations, RCS) stay
+unlisted. Reports: 10000 is success, MS03 and ME09 are documented for AlimTalk; Kakao's own four digits and Infobank's
+text codes are passed as domain/korean-messaging.md 3 has them. Bizgo's full table (five digits, about 580) is not public:
+who has it gives it to the adapter as `more_codes`, the rest is UNKNOWN and counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ims.results import CREDENTIAL, INTERNAL, NIGHT_AD, NOT_CONNECTED, SUCCESS, 
 ACCEPTED = "A000"
 DUPLICATE = "A301"  # accepted earlier under the same key
 
-# code: (for texts, for AlimTalk)
+# code: (for texts, for AlimTalk and brand messages)
 _REQUEST = {
     "A001": (CREDENTIAL, CREDENTIAL),
     "A002": (CREDENTIAL, CREDENTIAL),
@@ -46,19 +46,26 @@ _REQUEST = {
     "A502": (INTERNAL, "1003"),
     "A503": (INTERNAL, "1030"),
     "A505": (INTERNAL, "3015"),
+    "A506": (INTERNAL, "1030"),
     "A513": (INTERNAL, "3024"),
     "A521": (INTERNAL, "1030"),
     "A523": (INTERNAL, "1030"),
     "A524": (INTERNAL, "1030"),
     "A525": (INTERNAL, "1030"),
     "A526": (INTERNAL, "1030"),
+    "A559": (INTERNAL, "1030"),
     "A560": (INTERNAL, "1030"),
     "A561": (INTERNAL, "1030"),
     "A562": (INTERNAL, "1030"),
     "A563": (INTERNAL, "1030"),
     "A564": (INTERNAL, "1030"),
     "A565": (INTERNAL, "1030"),
+    "A567": (INTERNAL, "1030"),
+    "A568": (INTERNAL, "1030"),
+    "A569": (INTERNAL, "1030"),
+    "A570": (INTERNAL, "1028"),
     "A571": (INTERNAL, "1030"),
+    "A572": (INTERNAL, "3013"),
     "A573": (INTERNAL, "1030"),
 }
 

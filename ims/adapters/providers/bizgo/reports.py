@@ -16,6 +16,7 @@ from ims.adapters.providers.bizgo.codes import of_report
 from ims.errors import Misconfigured, Rejected, Unclear
 from ims.protocol.events import DeliveryReport
 from ims.results import UNREADABLE, ResultClass, family_of, look_up
+from ims.rules.brand import CODE_OF
 
 POLL_PATH = "/api/comm/v1/report/polling"
 MAX_WEBHOOK_BYTES = 1024 * 1024  # the SDK's own limit
@@ -23,7 +24,9 @@ _STATUS = {ResultClass.SUCCESS: "delivered", ResultClass.UNKNOWN: "unknown"}
 _KST = timezone(timedelta(hours=9))
 
 _TYPE_OF_MSG = {"AT": "AT", "AI": "AT", "SM": "SMS", "SMS": "SMS", "LM": "LMS", "LMS": "LMS", "MM": "LMS", "MMS": "LMS"}
-_TYPE_OF_SERVICE = {"ALIMTALK": "AT", "SMS": "SMS", "LMS": "LMS", "MMS": "LMS"}  # we send no pictures: its MMS is our LMS
+_TYPE_OF_MSG |= dict.fromkeys(CODE_OF.values(), "BT")
+# We send no pictures: its MMS is our LMS.
+_TYPE_OF_SERVICE = {"ALIMTALK": "AT", "BRANDMESSAGE": "BT", "SMS": "SMS", "LMS": "LMS", "MMS": "LMS"}
 
 
 class BizgoReport(msgspec.Struct, rename="camel"):

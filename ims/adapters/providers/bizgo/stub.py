@@ -18,7 +18,7 @@ from aiohttp import web
 API_KEY = "stub-key-not-real"
 _MOBILE = re.compile(r"01\d{8,9}")
 _KST = timezone(timedelta(hours=9))
-_MSG_TYPE = {"sms": ("SMS", "SM"), "mms": ("MMS", "MM"), "alimtalk": ("ALIMTALK", "AT")}
+_MSG_TYPE = {"sms": ("SMS", "SM"), "mms": ("MMS", "MM"), "alimtalk": ("ALIMTALK", "AT"), "brandmessage": ("BRANDMESSAGE", "FT")}
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from bizgo._error_codes import SERVICE_CODES
-from bizgo.models import AlimtalkMessage, MmsMessage, SendOmniRequest, SmsMessage
+from bizgo.models import AlimtalkMessage, BrandMessage, MmsMessage, SendOmniRequest, SmsMessage
 from bizgo.testing import FakeTransport, sign_webhook
 
 from ims.adapters.providers.bizgo import calls, codes
@@ -55,6 +55,43 @@ SDK_BUTTON = {
     "item": {"list": [{"title": "상품", "description": "책"}, {"title": "수량", "description": "1"}]},
 }
 QUICK = {"quick_reply": [{"name": "상담", "type": "BK"}]}
+WEB_LINK = {"name": "보기", "type": "WL", "url_mobile": "https://a.example"}
+WEB = {"name": "보기", "type": "WL", "urlMobile": "https://a.example", "urlPc": "https://a.example"}
+COUPON = {
+    "button": [WEB_LINK],
+    "coupon": {"title": "1000원 할인 쿠폰", "description": "오늘만", "url_mobile": "https://a.example"},
+}
+PICTURE = {"image": {"img_url": "https://k.example/a.jpg", "img_link": "https://a.example"}}
+FREE = {"send_mode": "free", "targeting": "I", "ad_flag": "Y", "push_alarm": "Y"}
+BASIC = {"send_mode": "basic", "targeting": "M", "ad_flag": "Y", "push_alarm": "N"}
+VARIABLES = {
+    "send_mode": "variable",
+    "message_variable": {"user_name": "#{name}"},
+    "button_variable": {"link_1": "https://a.example"},
+    "image_variable": [{"img_url": "https://k.example/a.jpg"}],
+}
+WORDLESS = [Outgoing("r1", "01023450001", "", {"name": "홍길동"})]
+GOODS = {
+    "image": {"img_url": "https://k.example/a.jpg"},
+    "button": [WEB_LINK],
+    "commerce": {"title": "#{name}", "regular_price": 1000, "discount_price": 900, "discount_rate": 10},
+}
+SDK_GOODS = {
+    "image": {"imgUrl": "https://k.example/a.jpg"},
+    "button": [WEB],
+    "commerce": {"title": "홍길동", "regularPrice": 1000, "discountPrice": 900, "discountRate": 10},
+}
+HEAD = {"header": "머리", "content": "본문"}
+CAROUSEL = {
+    "head": HEAD | {"image_url": "https://k.example/h.jpg"},
+    "list": [{"attachment": GOODS}, {"attachment": GOODS, "additional_content": "더"}],
+    "tail": {"url_mobile": "https://a.example"},
+}
+SDK_CAROUSEL = {
+    "head": HEAD | {"imageUrl": "https://k.example/h.jpg"},
+    "list": [{"attachment": SDK_GOODS}, {"attachment": SDK_GOODS, "additionalContent": "더"}],
+    "tail": {"urlMobile": "https://a.example"},
+}
 AT = {"sender_key": "S" * 40, "template_code": "T1"}
 
 
@@ -77,6 +114,34 @@ def call(send_type: SendType, members: list[Outgoing] = MEMBERS, **more: Any) ->
                 attachment=SDK_BUTTON, supplement={"quickReply": QUICK["quick_reply"]},
             ),
         ),
+        (
+            call(SendType.BT, PLAIN, message_type="TEXT", sender_key="S" * 40, attachment=COUPON, fields=FREE | {"ad_flag": "N"}),
+            BrandMessage(
+                send_type="free", msg_type="FT", sender_key="S" * 40, targeting="I", text=PLAIN[0].text, ad_flag="N", push_alarm="Y",
+                attachment={"button": [WEB], "coupon": {"title": "1000원 할인 쿠폰", "description": "오늘만", "urlMobile": "https://a.example"}},
+            ),
+        ),
+        (
+            call(SendType.BT, PLAIN, message_type="FI", sender_key="S" * 40, template_code="T", attachment=PICTURE, fields=BASIC),
+            BrandMessage(
+                send_type="basic", msg_type="FI", sender_key="S" * 40, template_code="T", targeting="M", text=PLAIN[0].text, push_alarm="N",
+                attachment={"image": {"imgUrl": "https://k.example/a.jpg", "imgLink": "https://a.example"}},
+            ),
+        ),
+        (
+            call(SendType.BT, WORDLESS, message_type="CAROUSEL_COMMERCE", sender_key="S" * 40, fields=FREE | {"carousel": CAROUSEL}),
+            BrandMessage(
+                send_type="free", msg_type="FA", sender_key="S" * 40, targeting="I", ad_flag="Y", push_alarm="Y", carousel=SDK_CAROUSEL
+            ),
+        ),
+        (
+            call(SendType.BT, WORDLESS, message_type="IMAGE", sender_key="S" * 40, template_code="T", fields=BASIC | VARIABLES),
+            BrandMessage(
+                send_type="basic", msg_type="FI", sender_key="S" * 40, template_code="T", targeting="M", push_alarm="N",
+                message_variable={"user_name": "홍길동"}, button_variable={"link_1": "https://a.example"},
+                image_variable={"img_url": "https://k.example/a.jpg"},
+            ),
+        ),
     ],
 )  # fmt: skip
 def test_our_body_is_the_sdks_own_for_the_same_call(ours: OutgoingCall, theirs: Any) -> None:
@@ -93,6 +158,29 @@ def test_our_body_is_the_sdks_own_for_the_same_call(ours: OutgoingCall, theirs: 
 def test_a_call_that_bizgo_cannot_take_is_refused_before_it_is_made(members: list[Outgoing]) -> None:
     with pytest.raises(CallRefused):
         calls.body(call(SendType.SMS, members))
+
+
+def test_parts_that_differ_are_not_sent_as_one_and_are_rendered_where_they_do_not() -> None:
+    linked = {"button": [{"name": "보기", "type": "WL", "url_mobile": "https://a.example/#{name}"}]}
+    with pytest.raises(CallRefused):
+        calls.body(call(SendType.AT, attachment=linked, **AT))
+    alone = json.loads(calls.body(call(SendType.AT, MEMBERS[:1], attachment=linked, **AT)))
+    assert alone["messageFlow"][0]["alimtalk"]["attachment"]["button"][0]["urlMobile"] == "https://a.example/홍길동"
+    assert alone["messageFlow"][0]["alimtalk"]["text"] == MEMBERS[0].text  # Bizgo fills this in by replaceWords
+
+
+async def test_a_user_of_an_app_cannot_be_named_to_bizgo_and_the_others_go() -> None:
+    stub = Stub()
+    members = [PLAIN[0]._replace(ref="r0", to="u1", to_kind="user"), *PLAIN]
+    brand = {"message_type": "TEXT", "sender_key": "S" * 40, "fields": FREE}
+    async with stubbed(stub) as provider:
+        answers = await provider.send(call(SendType.BT, members, **brand))
+        assert [(a.status, a.code) for a in answers] == [("failed", "1015"), ("accepted", "")]
+        assert [a.code for a in await provider.send(call(SendType.BT, members[:1], **brand))] == ["1015"]
+        polled = await provider.poll()
+    assert [(sent.to, sent.channel) for sent in stub.sent] == [(PLAIN[0].to, "brandmessage")]
+    assert polled is not None
+    assert [(r.ref, r.status, r.report_type) for r in polled.reports] == [("r1", "delivered", "BT")]
 
 
 def test_every_mapped_request_code_is_one_of_the_sdk_and_becomes_a_listed_one() -> None:
