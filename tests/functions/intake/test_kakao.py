@@ -85,7 +85,8 @@ WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     (brand(fallback={"type": "LMS", "callback": "15441234", "message": "혜택"}), [("fallback.0.message", "2061")]),
     (brand(fallback={"type": "LMS", "callback": "15441234", "message": "(광고)혜택 #{name}"}), [("fallback.0.message", "2061")]),
     (brand(fallback={"type": "LMS", "callback": "15441234"}), [("fallback.0.message", "2061")]),
-    (brand(phone_number=None, app_user_id="u1", fallback={"type": "LMS", "callback": "15441234", "message": AD}), [("phone_number", "2020")]),
+    (brand(phone_number=None, app_user_id="u1", fallback={"type": "LMS", "callback": "15441234", "message": AD}),
+     [("phone_number", "2020")]),
 ]  # fmt: skip
 
 
