@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_providers"
-down_revision = "0002_push"
+revision = "0004_providers"
+down_revision = "0003_domains"
 branch_labels = None
 depends_on = None
 
