@@ -26,6 +26,8 @@ MODULE = {
     "cloudevents": "cloudevents.http",
     "pyyaml": "yaml",
     "h2": "h2.connection",
+    "pillow": "PIL.Image",
+    "python-multipart": "python_multipart.multipart",
 }
 _TRIES = 5
 _CLOCK = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     providers_kakao: str = shares("simulator", "bizgo", description="Who sends AlimTalk and brand messages.")
     providers_email: str = shares("simulator", "ses", "smtp", description="Who sends e-mail.")
     providers_push: str = shares("simulator", "push", description="Who sends app push (push: FCM and APNs, with each app's keys).")
-    providers_rcs: str = shares("simulator", description="Who sends RCS.")
+    providers_rcs: str = shares("simulator", "bizgo", description="Who sends RCS.")
     provider_timeout_s: float = Field(10, gt=0, le=60, description="Of one provider call, all of it.")
     provider_tries: int = Field(3, ge=1, le=10, description="Tries in one delivery of an event before it is parked.")
     park_s: float = Field(5, gt=0, description="How long an event first rests when its provider is away.")
@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     handler_limit_s: float = Field(75, gt=0, description="Of one event in a function of `ims serve`; then it comes again.")
     poll_idle_s: float = Field(0.5, gt=0, description="Pause of the report poller when nothing waits.")
 
+    files_days: int = Field(40, ge=1, le=400, description="How long uploaded files live; reservations reach 30 days ahead.")
+    files_most_mib: int = Field(10_240, ge=1, description="What one customer's living files may take, in MiB.")
     log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
     x_ims_key: str = secret("", description="Credential of `ims send --url`, where IMS was not started from this home.")
     history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")

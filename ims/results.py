@@ -66,6 +66,7 @@ NO_REPORT = "8100"
 INTERNAL = "9999"
 AD_FORM = "7104"
 COMPLAINT = "5902"  # e-mail
+FILE_GONE = "7114"
 
 _FAMILY = {
     "AT": "kakao", "AI": "kakao", "FT": "kakao", "BT": "kakao", "SMS": "mt", "LMS": "mt", "MMS": "mt",
@@ -127,6 +128,7 @@ _IMS = (
         ("7110", "unencodable_text", "보낼 수 없는 문자가 포함된 본문", "text holds characters that cannot be sent"),
         ("7111", "template_not_usable", "사용할 수 없는 템플릿", "template not usable"),
         ("7112", "template_mismatch", "템플릿 불일치", "text differs from the template"),
+        ("7114", "file_gone", "첨부 파일 없음", "a file of the message is gone"),
     )),
     _Group("CONFIG", "n", "n", "", (("7113", "variable_missing", "치환 변수 누락", "a variable has no value"),)),
     _Group("TEMPORARY", "y", "y", "", (

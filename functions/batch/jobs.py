@@ -19,9 +19,10 @@ _PAUSE_S = 0.05  # between pages: others write to the same tables
 
 
 async def retention(ctx: Context, lanes: Sequence[Lane], history_days: int) -> int:
-    """Forget messages older than `history_days`, and files that no event of the log refers to; how many of all went."""
+    """Forget messages older than `history_days`, files that no event refers to, uploads past their days; how many of all went."""
     now = ctx.clock()
     gone = await drop_old(ctx.files, now) if ctx.files else 0
+    gone += await ctx.attached.drop_old() if ctx.attached else 0
     for lane in lanes:
         while page := await ctx.retention.drop_page(lane, now, now - history_days * _DAY_MS):
             gone += page

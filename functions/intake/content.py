@@ -14,7 +14,7 @@ from functions.intake.channels import FORMS
 from functions.intake.destinations import allowed
 from functions.intake.faults import Fault
 from functions.intake.fields import Common
-from functions.intake.form import Ads, Check, Form, Recipient
+from functions.intake.form import Ads, Check, Form, Recipient, WantedFile
 from functions.intake.senders import registered_callback
 from functions.intake.texts import Kind, Texts, no_title, text_kind
 from ims.errors import Rejected
@@ -42,6 +42,7 @@ class Content:
     bill_code: str
     base: bytes  # digest of the content as the client wrote it: without the lane, which depends on how many came together
     send_by_ms: int
+    files: tuple[WantedFile, ...] = ()
     own_check: Check | None = None
 
     def check(self, who: Recipient | None, mapping: Mapping[str, str]) -> list[Fault]:
@@ -93,7 +94,8 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
     faults: list[Fault] = []
     form = FORMS[channel]
     template = _template(channel, model, asker, faults)
-    text = model.message or (template.text and normalise(template.text) if template else "")
+    message = form.written(model)
+    text = message or (template.text and normalise(template.text) if template else "")
     own = form.read(model, text, template, asker, faults)
     faults = [fault for fault in faults if fault.field.partition(".")[0] not in skip]
     if own.needs_text and not text and not {"message", "template_code"} & set(skip) and (template or not model.template_code):
@@ -133,10 +135,10 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
         fields=own.fields,
     )
     send_by_ms = asker.now_ms + TRAITS[lane].send_within_s * 1_000
-    written = msgspec.structs.replace(shared, lane=Lane.AUTH, text=model.message, fallback=steps)
+    written = msgspec.structs.replace(shared, lane=Lane.AUTH, text=message, fallback=steps)
     base = blake2b(_encoder.encode((written, model.send_class, model.ad_flag)), digest_size=16).digest()
     by = min(send_by_ms, expires_at) if expires_at else send_by_ms
-    return Content(form, shared, texts, mapping, model.bill_code, base, by, own.check), faults
+    return Content(form, shared, texts, mapping, model.bill_code, base, by, tuple(own.files), own.check), faults
 
 
 def unreachable(who: Recipient, steps: Collection[Step]) -> Fault | None:

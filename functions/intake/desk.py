@@ -13,6 +13,7 @@ from functions.intake.ports import Acceptance
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.errors import Unavailable
 from ims.lanes import TRAITS, Lane
+from ims.ports.attachments import Upload
 from ims.ports.registry import Customer, Registry, ServiceKey
 from ims.protocol.ids import acceptance_key
 from ims.rules.unsubscribe import opened
@@ -49,6 +50,9 @@ class Desk:
 
     async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         return await self._acceptor.rows(kind, many, part, trace)
+
+    async def find_files(self, keys: Sequence[str]) -> Mapping[str, Upload]:
+        return await self._ctx.attached.find(keys) if self._ctx.attached else {}
 
     async def check_url(self, url: str) -> bool:
         return self._ctx.caller is not None and await self._ctx.caller.check(url)

@@ -15,7 +15,7 @@ from ims.rules.faults import LISTED_FAULTS, Fault, Rejections
 
 __all__ = ["Fault", "Rejections", "faults_of", "first_words", "not_served", "refused"]
 
-NOT_SERVED = frozenset({"reserved_at", "attach_file_list"})  # in the contract, in a later version of this code
+NOT_SERVED = frozenset({"reserved_at"})  # in the contract, in a later version of this code
 _FAULT = "ims_fault"
 _NAME_CHARACTERS = 60
 
@@ -64,6 +64,8 @@ def _code(kind: str, loc: Sequence[int | str]) -> str:
     first, last = (loc[0], loc[-1]) if loc else ("", "")
     if first in {"attachment", "carousel"}:
         return "4000" if last == "type" and kind == "literal_error" else "4002"
+    if first == "buttons" and last == "type" and kind == "literal_error":
+        return "4000"
     if first == "supplement":
         return "4003"
     if kind in {"missing", "string_too_short"}:

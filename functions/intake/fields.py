@@ -55,6 +55,7 @@ Text = Annotated[str, StringConstraints(max_length=_RAW_CHARACTERS, pattern=LINE
 Code20 = Annotated[str, StringConstraints(max_length=20, pattern=LINE), BeforeValidator(nfc)]
 Code30 = Annotated[str, StringConstraints(max_length=30, pattern=LINE)]
 Key40 = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=LINE)]
+FileKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NAME)]
 Link = Annotated[str, StringConstraints(max_length=500, pattern=LINE)]
 Flag = Literal["Y", "N"]
 _Value = (

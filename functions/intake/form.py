@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
@@ -24,6 +25,14 @@ class Recipient(NamedTuple):
     kind: str = ""
     fields: dict[str, Any] = {}  # noqa: RUF012 - a tuple's default, never written
     also: dict[str, str] = {}  # noqa: RUF012
+
+
+class WantedFile(NamedTuple):
+    """A file that a message refers to; whether its customer has it is asked when everything else is right."""
+
+    key: str
+    field: str
+    use: str  # one of ims.rules.files.USES: as what it was uploaded
 
 
 class Ads(Enum):
@@ -49,6 +58,7 @@ class Own:
     supplement: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
     places: Sequence[tuple[str, str, Measure]] = field(default_factory=list)  # (text, field, how it is measured)
+    files: list[WantedFile] = field(default_factory=list)
     is_ad: bool = False  # an advertisement by its nature, whatever the text says
     needs_text: bool = True
     check: Check | None = None  # of one recipient with its values, for what no single text shows; after the texts were found good
@@ -71,6 +81,7 @@ class Form:
     recipient: ReadRecipient
     example: Mapping[str, Any]  # a body of sendMessage that is accepted
     name: tuple[str, str]  # for operation ids and summaries: ("Text", "a text")
+    written: Callable[[Any], str] = attrgetter("message")  # the text as the client wrote it, before any template
     ads: Ads = Ads.BY_DAY
     empty_values: bool = True  # whether a variable's value may be empty; where not, it counts as missing
 

@@ -10,7 +10,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.intake import reports
+from functions.intake import attached, reports
 from functions.intake.body import read
 from functions.intake.openapi import document
 from functions.intake.ports import Acceptance, IntakePorts
@@ -75,6 +75,7 @@ async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: As
     try:
         if accepted.too_late:
             raise Rejections(accepted.too_late)
+        await attached.check(ctx, asker.customer.name, accepted.files, accepted.send_by_ms)
         await _admit(ctx, asker.key, 1, accepted.shared.callback_url)
     except Rejected:
         if not await ctx.accepted_before(asker.key.kind, accepted):
@@ -90,6 +91,7 @@ async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: As
 
 async def _send_many(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, *, trace: str, english: bool) -> Response:
     many = read_many(_served(wanted), await read(request, many=True), asker, english=english)
+    await attached.check(ctx, asker.customer.name, many.files, many.send_by_ms)
     await _admit(ctx, asker.key, many.total, many.shared.callback_url)
     rejected, listed = await _accept_all(ctx, asker.key, many, trace)
     errors = [

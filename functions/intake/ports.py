@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.lanes import Lane
+from ims.ports.attachments import Upload
 from ims.ports.registry import ServiceKey
 from ims.runtime.clients.callers import Reception
 
@@ -26,6 +27,10 @@ class IntakePorts(Reception, Protocol):
 
     async def accept_rows(self, kind: Lane, many: Many, part: Slice, trace: str) -> list[RowError]:
         """Durably accepted when it returns, but for the rows named (2030); a replayed row counts as accepted."""
+        ...
+
+    async def find_files(self, keys: Sequence[str]) -> Mapping[str, Upload]:
+        """The uploaded files of these keys that live, whosever they are."""
         ...
 
     async def check_url(self, url: str) -> bool:

@@ -29,7 +29,9 @@ class Kind(Enum):
 _BYTES = {Kind.SMS: SMS_BYTES, Kind.LMS: LMS_BYTES, Kind.TITLE: TITLE_BYTES}
 _CHARACTERS = {Kind.SUBJECT: Limit(SUBJECT_CHARACTERS), Kind.MAIL: Limit(BODY_CHARACTERS)}
 _BODIES = frozenset({Kind.SMS, Kind.LMS, Kind.MAIL})
-_CODES = {"message": "2010", "attachment": "4002", "carousel": "4002", "supplement": "4003"}  # by field; others are 1400
+_TEXTS = frozenset({"message", "body.description"})  # fields of the text itself, wherever a channel has it
+# By field; others are 1400.
+_CODES = {"message": "2010", "body.description": "2010", "attachment": "4002", "carousel": "4002", "supplement": "4003"}
 Measure = Kind | Limit  # a kind of text, or its limit itself
 Place = tuple[str, Measure]  # a field and how it is measured
 
@@ -45,14 +47,14 @@ def no_title(field: str) -> Fault:
 
 
 def _fault(rendered: str, field: str, kind: Measure) -> Fault | None:
-    if (kind in _BODIES or field == "message") and not rendered.strip():
+    if (kind in _BODIES or field in _TEXTS) and not rendered.strip():
         return Fault(field, "2020", "치환한 뒤 비어 있습니다.", "It is empty after substitution.")
     if kind is Kind.SUBJECT and breaks_header(rendered):
         return Fault(field, "1400", "제목에 줄바꿈이나 제어 문자를 쓸 수 없습니다.", "A subject holds no control characters.")
     characters = kind if isinstance(kind, Limit) else _CHARACTERS.get(kind)
     if characters is not None:
         wrong = beyond(rendered, characters)
-        return Fault(field, _CODES.get(field.partition(".")[0], "1400"), *wrong) if wrong else None
+        return Fault(field, _CODES.get(field) or _CODES.get(field.partition(".")[0], "1400"), *wrong) if wrong else None
     assert isinstance(kind, Kind)  # noqa: S101 - for the type checker
     try:
         limit, size = _BYTES[kind], byte_count(rendered)

@@ -19,7 +19,7 @@ from functions.intake.channels import FORMS
 from functions.intake.content import Content, content_of, nested_variable, values_of
 from functions.intake.faults import Fault, Rejections, faults_of, first_words
 from functions.intake.fields import MAX_ROWS, Common
-from functions.intake.form import Form, Recipient
+from functions.intake.form import Form, Recipient, WantedFile
 from ims.lanes import Lane
 from ims.protocol.events import Shared
 from ims.runtime.clients.callers import Asker
@@ -55,6 +55,7 @@ class Accepted:
     lane: Lane
     digest: bytes
     send_by_ms: int
+    files: tuple[WantedFile, ...] = ()
     too_late: tuple[Fault, ...] = ()  # why it cannot be accepted any more; one that was accepted before is replayed
 
 
@@ -90,6 +91,10 @@ class Many:
     _raw: list[msgspec.Raw]
     _english: bool
     _seen: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> tuple[WantedFile, ...]:
+        return self._content.files
 
     def slices(self, max_rows: int = SLICE_ROWS) -> Iterator[Slice]:
         """The rows, checked as they are asked for. To be gone through once: it remembers the message_ids that it has seen."""
@@ -150,13 +155,13 @@ def read_single(channel: Channel, body: bytes, asker: Asker) -> Accepted:
         raise Rejections(faults)
     shared, mapping = content.shared, content.trimmed(content.mapping)
     text = None
-    if model.message and not content.texts.uses(shared.text or ""):
+    if form.written(model) and not content.texts.uses(shared.text or ""):
         # A one-time code, already rendered: with its text in the row it shares its event with others like it.
         shared, text = msgspec.structs.replace(shared, text=None), shared.text
     one: Any = model
     row = AcceptedRow(one.message_id, who.to, mapping, model.bill_code, text, who.kind, who.fields, who.also)
     digest = content.digest(who, model.bill_code, content.mapping)
-    return Accepted(shared, row, shared.lane, digest, content.send_by_ms, tuple(faults))
+    return Accepted(shared, row, shared.lane, digest, content.send_by_ms, content.files, tuple(faults))
 
 
 def read_many(channel: Channel, body: bytes, asker: Asker, *, english: bool = False) -> Many:

@@ -22,6 +22,8 @@ def type_of(shared: Shared, row: Row) -> SendType:
         return TYPE_OF[shared.channel]
     if shared.message_type != "AUTO":
         return SendType(shared.message_type)
+    if shared.fields.get("attach_file_list"):
+        return SendType.MMS
     return SendType(texts.chosen_type(shared.title, texts.byte_count(render(row.text or shared.text or "", row.mapping))))
 
 
@@ -30,7 +32,7 @@ def route(event: Event, accepted: MessageAccepted, now: int) -> Iterator[Emit]:
     shared = accepted.shared
     by_type: dict[SendType, Sequence[Row]] = {}
     refusals: list[Refusal] = []
-    if shared.channel != Channel.MT or shared.message_type != "AUTO":
+    if shared.channel != Channel.MT or shared.message_type != "AUTO" or shared.fields:
         by_type[type_of(shared, accepted.rows[0])] = accepted.rows
     else:
         split: dict[SendType, list[Row]] = {}

@@ -39,6 +39,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
             "service_keys": [{"kind": str(kind)} for kind in Lane],
             "sender_numbers": [number],
             "sender_profiles": [_sender_key(name)],
+            "rcs_brands": [{"brand_key": _brand_key(name), "chatbots": [number]}],
             "templates": _TEMPLATES,
             "sending_domains": [_sending_domain(name)],
             "push_apps": [{"app_id": APP_ID}],  # without keys: the simulator asks for none
@@ -59,6 +60,7 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
                 "service_keys": {str(key.kind): key.key for key in one.service_keys},
                 "callback_secret": customer.callback_secrets[0],
                 "sender_key": _sender_key(name),
+                "brand_key": _brand_key(name),
                 "template_code": TEMPLATE_CODE,
                 "callback": number,
                 "app_id": APP_ID,
@@ -66,6 +68,10 @@ async def ensure_demo(registry: SqlRegistry) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _brand_key(name: str) -> str:
+    return f"BR.{name}"
 
 
 def _sender_key(name: str) -> str:

@@ -194,7 +194,7 @@ def list_keys_command(customer: AnyCustomer = None, as_json: Json = False) -> No
 def register_command(
     file: Annotated[Path, typer.Argument(help="A JSON file, or - for standard input.", allow_dash=True)], as_json: Json = False
 ) -> None:
-    """Register customers, keys, sender numbers and profiles, templates, push apps and endpoints from a file."""
+    """Register customers, keys, sender numbers and profiles, templates, push apps, RCS brands and endpoints from a file."""
     try:
         text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as exc:

@@ -55,6 +55,13 @@ def _domain(text: str) -> str:
     return name
 
 
+def _chatbot_number(text: str) -> str:
+    number = _sender_number(text)
+    if number.startswith("010"):
+        raise ValueError("a mobile number cannot send RCS")
+    return number
+
+
 def network(text: str) -> str:
     """An address or network in its one CIDR form; ValueError otherwise."""
     try:
@@ -176,6 +183,13 @@ class PushAppEntry(_Entry):
     apns: ApnsEntry | None = None
 
 
+class RcsBrandEntry(_Entry):
+    """A brand of RCS Biz Center, with the numbers of its chatbots."""
+
+    brand_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+    chatbots: list[Annotated[str, AfterValidator(_chatbot_number)]] = []
+
+
 class CustomerEntry(_Entry):
     """One customer."""
 
@@ -191,6 +205,7 @@ class CustomerEntry(_Entry):
     templates: list[TemplateEntry] = []
     push_apps: list[PushAppEntry] = []
     sending_domains: list[Annotated[str, Field(max_length=253), AfterValidator(_domain)]] = []  # of from_email
+    rcs_brands: list[RcsBrandEntry] = []
 
 
 class RegistrationFile(_Entry):

@@ -19,6 +19,7 @@ from ims.ports.traces import Traces
 from ims.protocol.envelope import Envelopes
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
+from ims.runtime.attachments import Attached
 from ims.runtime.breaker import Breakers
 from ims.runtime.pace import Pace
 from ims.runtime.pools import Pool
@@ -65,6 +66,7 @@ class Context:
     providers: Mapping[tuple[str, str], Pool] = field(default_factory=dict)  # (family, account)
     polled: list[Provider] = field(default_factory=list)  # accounts whose delivery reports are fetched, not pushed
     caller: Caller | None = None
+    attached: Attached | None = None  # what customers uploaded for their messages
     files: Files | None = None  # where events lie that are too large for the log
     outbox: Outbox | None = None  # where the log is a system of its own
     reader: Reader | None = None  # of the log, for processes that dispatch it

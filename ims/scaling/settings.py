@@ -27,7 +27,7 @@ from ims.lanes import TRAITS, Lane
 from ims.scaling.knobs import Feeding, Knobs
 from ims.topics import STAGES, consumed_by
 
-HTTP = ("intake", "intake-bulk", "receipt")  # Services that are called, not fed
+HTTP = ("intake", "intake-bulk", "receipt", "center")  # Services that are called, not fed
 # One Service for all lanes: the lane is not known before the call is read, or nobody waits for what the stage does.
 ALL_LANES = (*HTTP, "analyze", "deadletter")
 _CALLED = STAGES.index("report")  # receipt stands where reports begin
@@ -66,7 +66,7 @@ class Autoscaling:
 
 def places() -> Iterator[tuple[str, Lane | None]]:
     """Every Service that there is, in the order of the way through the house."""
-    for stage in (*HTTP[:2], *STAGES[:_CALLED], HTTP[2], *STAGES[_CALLED:]):
+    for stage in (*HTTP[:2], *STAGES[:_CALLED], HTTP[2], *STAGES[_CALLED:], HTTP[3]):
         if stage in ALL_LANES:
             yield stage, None
         else:

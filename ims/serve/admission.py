@@ -22,6 +22,7 @@ OPEN_MOST = 1_000  # single requests and questions: two thirds of a second of wo
 AUTH_MOST = 1_000  # one-time codes, beside them
 LISTS_BYTES = 128 * 1024 * 1024  # bodies of lists: four of the largest; decoded they take about four times that
 LISTS_MOST = 256
+FILES_MOST = 32  # uploads and questions about files; center holds fewer bodies still
 _UNDECLARED_BYTES = 32 * 1024 * 1024  # a list that does not say how large it is may be as large as a list may be
 _DROP_S = 10.0
 _HOLD_S = 0.5  # before a refusal is said: who asks again at once would take the processor from those who were let in
@@ -73,7 +74,8 @@ class Admission:
     def __init__(self, app: ASGIApp, kind_of: KindOf) -> None:
         self._app = app
         self._kind_of = kind_of
-        self._singles, self._auth, self._lists = _Room(OPEN_MOST), _Room(AUTH_MOST), _Room(LISTS_MOST, LISTS_BYTES)
+        self._singles, self._auth, self._files = _Room(OPEN_MOST), _Room(AUTH_MOST), _Room(FILES_MOST)
+        self._lists = _Room(LISTS_MOST, LISTS_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts = scope["path"].split("/", 3) if scope["type"] == "http" else []
@@ -83,6 +85,8 @@ class Admission:
         size, room = 0, self._singles
         if parts[3].endswith("sendMessages"):
             size, room = _size(scope), self._lists
+        elif parts[3].partition("/")[0] == "files":
+            room = self._files
         elif await self._kind_of(parts[2]) is Lane.AUTH:
             room = self._auth
         if not room.enter(size):

@@ -26,7 +26,7 @@ from ims.topics import SENDERS, STAGES
 from ims.wiring import build, close
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
-NAMES = ("intake", *STAGES, "receipt")
+NAMES = ("intake", *STAGES, "receipt", "center")
 CALL_PROVIDERS = frozenset({*SENDERS, "receipt"})  # the only ones that need a provider's secrets
 _METHODS = {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"}
 

@@ -1,7 +1,7 @@
-"""One port for clients: single messages are answered here, lists are handed on to the process that decodes them.
+"""One port for clients: single messages are answered here, lists and files are handed on to the process that decodes them.
 
-Decoding 50,000 rows holds an interpreter for a tenth of a second; a one-time code must not wait for that. Bodies are
-streamed, never kept. On Knative the same rule is a route of the gateway (intake-bulk).
+Decoding 50,000 rows holds an interpreter for a tenth of a second, a picture a processor; a one-time code must not wait for that.
+Bodies are streamed, never kept. On Knative the same rules are routes of the gateway (intake-bulk, center).
 """
 
 from __future__ import annotations
@@ -23,8 +23,26 @@ _HOP = {"connection", "transfer-encoding"}
 _DROPPED = {b"host", b"connection", b"transfer-encoding", b"content-length", FORWARDED.encode(), TOKEN.encode()}
 
 
+def is_centers(path: str) -> bool:
+    """Whether center answers this path."""
+    parts = path.split("/", 4)
+    return len(parts) > 3 and parts[1] == "ims" and parts[3] == "files"
+
+
+class Beside:
+    """Two applications on one port: center's paths go to the second."""
+
+    def __init__(self, app: ASGIApp, center: ASGIApp) -> None:
+        self._app = app
+        self._center = center
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        centers = scope["type"] == "http" and is_centers(scope["path"])
+        await (self._center if centers else self._app)(scope, receive, send)
+
+
 class Gateway:
-    """Wraps intake's application; `target` is the base URL of the bulk intake."""
+    """Wraps intake's application; `target` is the base URL of the process that decodes lists and files."""
 
     def __init__(self, app: ASGIApp, target: str, token: str) -> None:
         self._app = app
@@ -33,7 +51,7 @@ class Gateway:
         self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/sendMessages"):
+        if scope["type"] == "http" and (scope["path"].endswith("/sendMessages") or is_centers(scope["path"])):
             await self._forward(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -59,7 +77,7 @@ class Gateway:
                 await send({"type": "http.response.start", "status": response.status, "headers": out})
                 await send({"type": "http.response.body", "body": body})
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError):
-            if not started:  # the bulk intake restarts: the client repeats the request, which finishes it
+            if not started:  # it restarts: the client repeats the request, which finishes it
                 busy = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
                 await send({"type": "http.response.start", "status": 503, "headers": busy})
                 await send({"type": "http.response.body", "body": _BUSY})

@@ -31,7 +31,7 @@ from ims.runtime.tracing import Tracer
 from ims.serve import workers
 from ims.serve.admission import Admission, kinds
 from ims.serve.app import FunctionApp, framework_app
-from ims.serve.gateway import BehindGateway, Gateway
+from ims.serve.gateway import BehindGateway, Beside, Gateway
 from ims.serve.http import server
 from ims.serve.lanes import Lanes
 from ims.telemetry import configure_logs, log
@@ -43,6 +43,7 @@ class Plan:
     """What one process does."""
 
     http: str = ""  # the function that it serves over HTTP
+    center: bool = False  # whether it serves center too, by the path: what is large and can wait has one process
     lanes: tuple[Lane, ...] = ()  # whose stages, workers and upkeep it runs
     stages: tuple[str, ...] = topics.STAGES  # which of them
     workers: tuple[str, ...] = workers.NAMES
@@ -53,7 +54,7 @@ _SLOW = (Lane.MASS, Lane.AD)
 
 PLAN: dict[str, Plan] = {
     "edge": Plan(http="intake"),
-    "intake-bulk": Plan(http="intake", nice=5),
+    "intake-bulk": Plan(http="intake", center=True, nice=5),
     "fast": Plan(http="receipt", lanes=(Lane.AUTH, Lane.REALTIME)),
     "slow-out": Plan(lanes=_SLOW, stages=topics.OUTWARD, workers=("held", "outbox"), nice=10),
     "slow-back": Plan(lanes=_SLOW, stages=topics.BACKWARD, workers=("deadlines", "callbacks", "reports"), nice=10),
@@ -125,6 +126,8 @@ class Host:
 
     def _application(self) -> ASGIApp:
         app: ASGIApp = FunctionApp([self.plan.http], self.settings, self.ctx)
+        if self.plan.center:
+            app = Beside(app, FunctionApp(["center"], self.settings, self.ctx))
         token = os.environ.get("IMS_INTERNAL_TOKEN", "")
         if self.name == "edge":
             self._gateway = Gateway(app, os.environ["IMS_INTAKE_BULK_URL"], token)

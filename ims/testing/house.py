@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from ims import topics
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
+from ims.adapters.embedded.folder import FolderFiles
 from ims.adapters.embedded.log import EmbeddedSubscription
 from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
@@ -28,6 +29,7 @@ from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
 from ims.adapters.sql.retention import SqlRetention
 from ims.adapters.sql.split_store import SplitStore
+from ims.adapters.sql.uploads import SqlUploads
 from ims.errors import Unavailable
 from ims.lanes import Lane
 from ims.ports.log import Delivery
@@ -36,6 +38,7 @@ from ims.protocol.envelope import Envelopes, Record
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Keyring, Sealer
 from ims.rules.registration import parse_registration
+from ims.runtime.attachments import Attached
 from ims.runtime.context import Context, Timing, install
 from ims.runtime.pools import Pool, Weighed
 from ims.runtime.sinks import asgi_sink
@@ -167,6 +170,7 @@ class House:
             "service_keys": keys,
             "sender_numbers": ["15441234"],
             "sender_profiles": ["p" * 40],
+            "rcs_brands": [{"brand_key": "BR.acme", "chatbots": ["15441234"]}],
             "templates": [{"code": "T1", "channel": "at"}],
         }
         await house.registry.register(parse_registration(_json({"customers": [customer]})))
@@ -204,6 +208,7 @@ class House:
             timing=Timing(report_deadline_s=DEADLINES, callback_retry_unit_s=1.0, park_s=1.0, provider_tries=1),
             providers=providers,
             caller=self.endpoint,
+            attached=Attached(FolderFiles(self.home / "files"), SqlUploads(self._registry_file), sealer, clock),
             outbox=self.store if isinstance(self.store, SplitStore) else None,
         )
         install(self.ctx)

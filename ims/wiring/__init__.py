@@ -12,6 +12,7 @@ from ims.adapters.sql.lane_store import LaneStore
 from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.retention import SqlRetention
+from ims.adapters.sql.uploads import SqlUploads
 from ims.config import Settings
 from ims.errors import Misconfigured
 from ims.ports.clock import Clock, system_clock
@@ -20,6 +21,7 @@ from ims.protocol.envelope import Envelopes
 from ims.protocol.ids import Tracker
 from ims.protocol.sealing import Sealer
 from ims.runtime import pools
+from ims.runtime.attachments import Attached
 from ims.runtime.context import Context, Timing
 from ims.runtime.tracing import Tracer
 from ims.topics import SendType
@@ -38,7 +40,15 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
     envelopes = Envelopes(sealer, name)
     stores = _stores(settings, name, envelopes, clock)
     registry = SqlRegistry(stores.registry, sealer, now_ms=clock)
-    made = providers(settings, registry.push_tokens.keys, clock) if with_providers else {}
+    attached = Attached(
+        stores.files,
+        SqlUploads(stores.registry),
+        sealer,
+        clock,
+        days=settings.files_days,
+        most_bytes=settings.files_most_mib * 1024 * 1024,
+    )
+    made = providers(settings, registry.push_tokens.keys, attached, clock) if with_providers else {}
     caller = GuardedClient(settings.callback_allow_loopback, settings.callback_timeout_s)
     ctx = Context(
         name=f"{name}-{secrets.token_hex(4)}",
@@ -64,6 +74,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         polled=[p for p in pools.accounts(made) if reports_come(settings, p) == "polling"],
         caller=caller,
         public_url=settings.public_url,
+        attached=attached,
         files=stores.files,
         outbox=stores.outbox,
         reader=stores.reader,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from ims.config import Settings
 from ims.errors import Misconfigured
+from ims.ports.attachments import Attachments
 from ims.ports.clock import Clock
 from ims.ports.providers import Provider
 from ims.ports.push import PushKeys
@@ -30,7 +31,9 @@ def configured(settings: Settings, family: str) -> dict[str, int]:
     return out
 
 
-def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[tuple[str, str], Pool]:
+def providers(
+    settings: Settings, push_keys: PushKeysOf, attachments: Attachments, clock: Clock
+) -> dict[tuple[str, str], Pool]:
     """(family, account) -> its providers; one instance per provider and account, so that its connections are shared."""
     made: dict[tuple[str, str], Provider] = {}
 
@@ -38,7 +41,7 @@ def providers(settings: Settings, push_keys: PushKeysOf, clock: Clock) -> dict[t
         if (name, account) not in made:
             match name:
                 case "bizgo":
-                    made[name, account] = _bizgo(settings, account)
+                    made[name, account] = _bizgo(settings, account, attachments, clock)
                 case "ses":
                     made[name, account] = _ses(settings, account)
                 case "smtp":
@@ -123,7 +126,7 @@ def _push(settings: Settings, account: str, keys_of: PushKeysOf, clock: Clock) -
     return PushServices(fcm, Apns(settings.apns_url, clock, timeout_s=of_one), keys_of, clock, account, timeout_s=limit)
 
 
-def _bizgo(settings: Settings, account: str) -> Provider:
+def _bizgo(settings: Settings, account: str, attachments: Attachments, clock: Clock) -> Provider:
     from ims.adapters.providers.bizgo.adapter import Bizgo
 
     own = account == "fast" and settings.bizgo_fast_api_key
@@ -142,6 +145,8 @@ def _bizgo(settings: Settings, account: str) -> Provider:
         timeout_s=settings.provider_timeout_s,
         on_unlisted=_unlisted("bizgo"),
         more_codes=_more_codes(settings),
+        attachments=attachments,
+        clock=clock,
     )
 
 

@@ -41,7 +41,7 @@ def test_every_function_says_what_it_consumes_and_emits(name: str) -> None:
 
 
 def test_every_stage_has_a_function_and_every_function_is_a_stage_or_takes_http() -> None:
-    assert set(topics.STAGES) | {"intake", "receipt"} == set(NAMES)
+    assert set(topics.STAGES) | {"intake", "receipt", "center"} == set(NAMES)
 
 
 def test_topics_are_spelled_in_one_file() -> None:

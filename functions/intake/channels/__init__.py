@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.intake.channels import at, bt, email, ft, mt, push
+from functions.intake.channels import at, bt, email, ft, mt, push, rcs
 from functions.intake.form import Form
 from ims.topics import Channel
 
@@ -13,4 +13,5 @@ FORMS: dict[Channel, Form] = {
     Channel.MT: mt.FORM,
     Channel.EMAIL: email.FORM,
     Channel.PUSH: push.FORM,
+    Channel.RCS: rcs.FORM,
 }

@@ -15,6 +15,8 @@ from ims.adapters.sql.registry_tables import (
     endpoints,
     provider_words,
     push_apps,
+    rcs_brands,
+    rcs_chatbots,
     sender_numbers,
     sender_profiles,
     sending_domains,
@@ -48,6 +50,8 @@ class Snapshot:
     stops: frozenset[tuple[str, str, str]]  # customer or "", kind, value
     push_apps: dict[tuple[str, str], PushApp]
     provider_words: dict[tuple[str, str], tuple[bool, int | None]]  # (family, provider) -> stopped, weight
+    brands: frozenset[tuple[str, str]]  # of RCS
+    chatbots: frozenset[tuple[str, str, str]]  # customer, brand, number
 
     def service_key(self, key: str) -> ServiceKey | None:
         return self.keys.get(key)
@@ -66,6 +70,12 @@ class Snapshot:
 
     def owns_profile(self, customer: str, sender_key: str) -> bool:
         return (customer, sender_key) in self.profiles
+
+    def owns_brand(self, customer: str, brand_key: str) -> bool:
+        return (customer, brand_key) in self.brands
+
+    def owns_chatbot(self, customer: str, brand_key: str, number: str) -> bool:
+        return (customer, brand_key, number) in self.chatbots
 
     def template(self, customer: str, channel: str, code: str) -> Template | None:
         return self.templates.get((customer, channel, code))
@@ -142,6 +152,8 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
             (row.family, row.provider): (bool(row.stopped), None if row.weight is None else int(row.weight))
             for row in conn.execute(select(provider_words))
         },
+        brands=_pairs(conn, rcs_brands, "brand_key"),
+        chatbots=frozenset((row.customer, row.brand_key, row.number) for row in conn.execute(select(rcs_chatbots))),
         push_apps={
             (row.customer, row.app_id): PushApp(row.app_id, bool(row.fcm), bool(row.apns))
             for row in conn.execute(select(push_apps.c.customer, push_apps.c.app_id, push_apps.c.fcm, push_apps.c.apns))

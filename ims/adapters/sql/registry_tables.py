@@ -239,6 +239,60 @@ demo_secrets = Table(
     **ON_A_SERVER,
 )
 
+rcs_brands = Table(
+    "rcs_brands",
+    metadata,
+    _customer(key=True),
+    Column("brand_key", name(40), primary_key=True),
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
+# The chatbots of brands, by the numbers that they send from.
+rcs_chatbots = Table(
+    "rcs_chatbots",
+    metadata,
+    _customer(key=True),
+    Column("brand_key", name(40), primary_key=True),
+    Column("number", String(20), primary_key=True),
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
+# What customers uploaded for their messages; the content and its name lie sealed in the store of files.
+files = Table(
+    "files",
+    metadata,
+    Column("file_key", name(40), primary_key=True),
+    Column("customer", name(40), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("content_type", String(100), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("key_id", String(20), nullable=False),
+    _created_at(),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("files_by_customer", "customer", "expires_at"),
+    Index("files_by_end", "expires_at"),
+    **ON_A_SERVER,
+)
+
+# What a provider's account calls a file that it was given.
+handed_files = Table(
+    "handed_files",
+    metadata,
+    Column("file_key", name(40), primary_key=True),
+    Column("handed_to", name(60), primary_key=True),  # provider/account/use
+    Column("given", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("handed_files_by_end", "expires_at"),
+    **ON_A_SERVER,
+)
+
 
 def create(conn: Connection) -> None:
     """Make what is missing. For the embedded profile and tests; servers are migrated."""

@@ -18,6 +18,8 @@ from ims.adapters.sql.registry_tables import (
     endpoints,
     insert_ignored,
     push_apps,
+    rcs_brands,
+    rcs_chatbots,
     sender_numbers,
     sender_profiles,
     sending_domains,
@@ -156,6 +158,11 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
         conn.execute(insert_ignored(sender_profiles), {"customer": name, "sender_key": sender_key, "created_at": now_ms})
     for domain in entry.sending_domains:
         conn.execute(insert_ignored(sending_domains), {"customer": name, "domain": domain, "created_at": now_ms})
+    for brand in entry.rcs_brands:
+        of_brand = {"customer": name, "brand_key": brand.brand_key, "created_at": now_ms}
+        conn.execute(insert_ignored(rcs_brands), of_brand)
+        for number in brand.chatbots:
+            conn.execute(insert_ignored(rcs_chatbots), {**of_brand, "number": number})
     for template in entry.templates:
         _register_template(conn, now_ms, name, template)
     for app in entry.push_apps:

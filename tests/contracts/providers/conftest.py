@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from ims.adapters.providers.simulator.adapter import Simulator
 from ims.adapters.providers.simulator.server import create_app
 from ims.adapters.providers.simulator.settings import Settings
 from ims.adapters.providers.simulator.signed import SIGNATURE, TIMESTAMP, signature
+from ims.ports.attachments import Attachment, Given, Upload
 from ims.ports.providers import Outgoing, OutgoingCall, Provider
 from ims.topics import SendType
 
@@ -44,6 +45,7 @@ class Rig:
     impostor: Provider  # the same with a wrong credential
     unlisted: list[str]
     timeout_s = 0.4
+    types: Sequence[SendType] = tuple(SendType)
 
     def behave(self, call: OutgoingCall, behaviour: str) -> OutgoingCall:
         """Have the call meet a fault."""
@@ -66,6 +68,7 @@ def call(key: str = "k1", numbers: list[str] | None = None, send_type: SendType 
     """A call to ordinary numbers; refs are m000, m001, ..."""
     to = ORDINARY[:3] if numbers is None else numbers
     members = [Outgoing(f"m{i:03d}", number, "안녕하세요 #{name}님", {"name": f"고객{i}"}) for i, number in enumerate(to)]
+    more = {"fields": FIELDS.get(send_type, {}), **more}
     return OutgoingCall(key, 3600, send_type, members, callback="0212345678", sender_key="S" * 40, template_code="T1", **more)
 
 
@@ -99,7 +102,25 @@ class SimulatorRig(Rig):
         return {TIMESTAMP.title(): stamp, SIGNATURE.title(): signature(secret, stamp, content)}, content
 
 
+class OnePicture:
+    """ims.ports.attachments.Attachments with one picture, whatever is asked for; remembers nothing."""
+
+    async def fetch(self, key: str) -> Attachment:
+        upload = Upload(key, "acme", "mms", "image/jpeg", 4, "", 1, 1, "k1", 0, 2**60)
+        return Attachment(upload, "a name of a person.jpg", b"\xff\xd8\xff\xd9")
+
+    async def handed(self, key: str, to: str, hand: Callable[[Attachment], Awaitable[Given]]) -> str:
+        return (await hand(await self.fetch(key))).name
+
+
+FIELDS: dict[SendType, dict[str, Any]] = {
+    SendType.MMS: {"attach_file_list": ["picture1", "picture2"]},
+    SendType.RCS: {"brand_key": "BR.acme", "messagebase_id": "SMwThM00", "body": {"title": "제목", "media": "picture1"}},
+}
+
+
 class BizgoRig(Rig):
+    types = (SendType.AT, SendType.BT, SendType.SMS, SendType.LMS, SendType.MMS, SendType.RCS)
     _ENDS: ClassVar = {"refused": "0212", "dead": "01077770001", "unlisted": "01077770002"}
 
     def __init__(self, url: str, stub: Stub) -> None:
@@ -107,7 +128,7 @@ class BizgoRig(Rig):
         stub.outcomes = {"01077770001": "3003", "01077770002": "47110"}
         self.unlisted = []
         common: dict[str, Any] = {"webhook_secret": SECRET, "timeout_s": self.timeout_s}
-        self.provider = Bizgo(url, API_KEY, "bulk", on_unlisted=self.unlisted.append, **common)
+        self.provider = Bizgo(url, API_KEY, "bulk", on_unlisted=self.unlisted.append, attachments=OnePicture(), **common)
         self.impostor = Bizgo(url, "wrong", "bulk", **common)
 
     def behave(self, call: OutgoingCall, behaviour: str) -> OutgoingCall:

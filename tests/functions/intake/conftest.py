@@ -16,6 +16,7 @@ from functions.intake.http import answer
 from functions.intake.validate import Accepted, Many, RowError, Slice
 from ims.errors import Rejected
 from ims.lanes import Lane
+from ims.ports.attachments import Upload
 from ims.ports.push import PushApp
 from ims.ports.registry import Customer, ServiceKey, Template
 from ims.rules import credentials
@@ -53,6 +54,21 @@ _APPS = {
 }
 
 
+def _upload(key: str, channel: str, customer: str = "acme", days: int = 40) -> Upload:
+    return Upload(key, customer, channel, "image/jpeg", 1_000, "0" * 64, 640, 480, "k1", NOON_MS, NOON_MS + days * 86_400_000)
+
+
+UPLOADS = {
+    upload.key: upload
+    for upload in (
+        *(_upload(f"picture{n}", "mms") for n in range(4)),
+        _upload("card", "rcs"),
+        _upload("theirs", "mms", "other"),
+        _upload("ending", "mms", days=0),
+    )
+}
+
+
 class FakeDirectory:
     def service_key(self, key: str) -> ServiceKey | None:
         return _KEYS.get(key)
@@ -68,6 +84,12 @@ class FakeDirectory:
 
     def owns_domain(self, customer: str, domain: str) -> bool:
         return (customer, domain) == ("acme", "mail.acme.example")
+
+    def owns_brand(self, customer: str, brand_key: str) -> bool:
+        return brand_key in {"BR.acme", "BR.shop01"}
+
+    def owns_chatbot(self, customer: str, brand_key: str, number: str) -> bool:
+        return number == "15441234"
 
     def template(self, customer: str, channel: str, code: str) -> Template | None:
         return _TEMPLATES.get((channel, code))
@@ -131,6 +153,9 @@ class FakePorts:
             except Rejected as exc:
                 errors.append(RowError(index, row.message_id, exc.code))
         return errors
+
+    async def find_files(self, keys: Sequence[str]) -> Mapping[str, Upload]:
+        return {key: UPLOADS[key] for key in keys if key in UPLOADS}
 
     async def check_url(self, url: str) -> bool:
         return self.reachable

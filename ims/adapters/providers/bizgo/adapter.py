@@ -1,4 +1,4 @@
-"""Bizgo as a provider: one account (API key), texts, AlimTalk and brand messages.
+"""Bizgo as a provider: one account (API key), texts with and without pictures, AlimTalk, brand messages, RCS.
 
 `ask` cannot work: status is asked by msgKey or requestId, and both come with the answer that was lost; the history
 by time and group key would show what arrived, never prove that something did not. A lost answer is resolved by
@@ -14,13 +14,17 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from ims.adapters.providers.bizgo import calls, codes
+from ims.adapters.providers.bizgo.files import Pictures
 from ims.adapters.providers.bizgo.reports import POLL_PATH, Reader, answer, verify
 from ims.adapters.providers.transport import Reply, Transport
 from ims.errors import CallRefused, Misconfigured, NotSent, Unclear
+from ims.ports.attachments import Attachments
+from ims.ports.clock import Clock, system_clock
 from ims.ports.providers import Abilities, Answer, OutgoingCall, Polled
 from ims.protocol.events import DeliveryReport
 from ims.results import CREDENTIAL, INTERNAL, NO_ANSWER, NOT_CONNECTED, THROTTLED, UNREADABLE, family_of
 
+_WALL_CLOCK = system_clock()
 KEY_TTL_S = 86_400  # the longest that Bizgo takes
 _NO_USERS = "1015"  # lets a fallback start
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -73,6 +77,8 @@ class Bizgo:
         timeout_s: float = 10.0,
         on_unlisted: Callable[[str], None] = _ignore,
         more_codes: Mapping[str, Mapping[str, str]] | None = None,
+        attachments: Attachments | None = None,
+        clock: Clock = _WALL_CLOCK,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
@@ -98,6 +104,7 @@ class Bizgo:
         self._on_unlisted = on_unlisted
         self._reader = Reader(on_unlisted, more_codes or {})
         self._http = Transport(base_url, {"authorization": api_key, "content-type": "application/json"}, timeout_s)
+        self._pictures = Pictures(self._http, attachments, account, clock)
 
     def __repr__(self) -> str:
         return f"<Bizgo {self.account}>"
@@ -110,7 +117,8 @@ class Bizgo:
         """As the port says. Users of an app cannot be named to Bizgo: its destinations are numbers (SDK 1.2.0)."""
         numbers = [member for member in call.members if not member.to_kind]
         if len(numbers) == len(call.members):
-            reply = await self._http.request("POST", calls.PATH, calls.body(call))
+            pictures = await self._pictures.names(*calls.files(call)) if call.fields else ()
+            reply = await self._http.request("POST", calls.PATH, calls.body(call, pictures))
             return self._answers(reply, call)
         answered = iter(await self.send(replace(call, members=numbers)) if numbers else ())
         return [Answer("failed", _NO_USERS) if member.to_kind else next(answered) for member in call.members]

@@ -6,10 +6,12 @@ A test compares this body with the SDK's own for the same call. The text stays u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from ims.adapters.providers.bizgo import rcs
 from ims.adapters.providers.bizgo.kakao import alimtalk, brandmessage
 from ims.errors import CallRefused
 from ims.ports.providers import OutgoingCall
@@ -23,8 +25,11 @@ MAX_TTL_S = 86_400
 _ENCODER = msgspec.json.Encoder()
 
 
-def body(call: OutgoingCall) -> bytes:
-    """The request body. CallRefused when the call cannot be said to Bizgo: our bug, and nothing was sent."""
+def body(call: OutgoingCall, pictures: Sequence[str] = ()) -> bytes:
+    """The request body; `pictures` are Bizgo's names of the call's files.
+
+    CallRefused when the call cannot be said to Bizgo: our bug, and nothing was sent.
+    """
     if not 0 < len(call.members) <= MAX_DESTINATIONS:
         raise CallRefused(INTERNAL, "members")
     text = call.members[0].text
@@ -34,13 +39,21 @@ def body(call: OutgoingCall) -> bytes:
         "destinations": [
             {"to": m.to, "replaceWords": m.mapping, "ref": m.ref} if m.mapping else {"to": m.to, "ref": m.ref} for m in call.members
         ],
-        "messageFlow": [_flow(call, text)],
+        "messageFlow": [_flow(call, text, pictures)],
         "idempotencyKey": call.key,
         "idempotencyTtl": min(call.key_ttl_s, MAX_TTL_S),
     })  # fmt: skip
 
 
-def _flow(call: OutgoingCall, text: str) -> dict[str, dict[str, Any]]:
+def files(call: OutgoingCall) -> tuple[Sequence[str], str]:
+    """The keys of a call's files, and where Bizgo takes such."""
+    if call.send_type is SendType.RCS:
+        media = call.fields.get("body", {}).get("media")
+        return [media] if media else [], "rcs"
+    return call.fields.get("attach_file_list", ()), "mms"
+
+
+def _flow(call: OutgoingCall, text: str, pictures: Sequence[str]) -> dict[str, dict[str, Any]]:
     match call.send_type:
         case SendType.AT:
             return {"alimtalk": alimtalk(call, text)}
@@ -50,5 +63,10 @@ def _flow(call: OutgoingCall, text: str) -> dict[str, dict[str, Any]]:
             return {"sms": {"from": call.callback, "text": text}}
         case SendType.LMS:  # an MMS without files
             return {"mms": {"from": call.callback, "text": text} | ({"title": call.title} if call.title else {})}
+        case SendType.MMS:
+            message: dict[str, Any] = {"from": call.callback, "text": text, "fileKey": list(pictures)}
+            return {"mms": message | ({"title": call.title} if call.title else {})}
+        case SendType.RCS:
+            return {"rcs": rcs.message(call, text, pictures)}
         case other:
             raise CallRefused(INTERNAL, f"{other} is not written for Bizgo yet")

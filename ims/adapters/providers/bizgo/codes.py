@@ -1,6 +1,6 @@
 """Bizgo's codes in ours: of requests (A...), of reports, and what they say about a whole call.
 
-Request codes are the SDK's SERVICE_CODES; those of features that we do not call (files, reservations, RCS) stay
+Request codes are the SDK's SERVICE_CODES; those of features that we do not call (reservations) stay
 unlisted. Reports: 10000 is success, MS03 and ME09 are documented for AlimTalk; Kakao's own four digits and Infobank's
 text codes are passed as domain/korean-messaging.md 3 has them. Bizgo's full table (five digits, about 580) is not public:
 who has it gives it to the adapter as `more_codes`, the rest is UNKNOWN and counted.
@@ -69,6 +69,23 @@ _REQUEST = {
     "A573": (INTERNAL, "1030"),
 }
 
+# What differs for RCS from the text's word, and what only RCS has.
+_RCS = {
+    "A302": "6007",
+    "A303": "6003",
+    "A306": "6002",
+    "A307": "6002",
+    "A322": "6003",
+    "A323": "6003",
+    "A324": "6003",
+    "A327": "6007",
+    "A328": "6003",
+    "A404": "6007",  # format
+    "A418": "6007",
+    "A419": "6007",  # brand
+    "A420": "6007",
+} | dict.fromkeys((f"A{n}" for n in (406, 407, 408, 409, 411, 412, 413, 415, 417, *range(424, 435))), INTERNAL)
+
 # Codes of the gateway, before any product: another name space (there A401 is a bad key, in the service a bad field).
 GATEWAY = {"A400": INTERNAL, "A401": CREDENTIAL, "A403": CREDENTIAL, "A404": NOT_CONNECTED, "A020": THROTTLED}
 
@@ -81,19 +98,31 @@ _REPORT: dict[str, dict[str, str]] = {
     | {"10000": SUCCESS},
     "kakao": {row.code: row.code for row in all_codes() if row.family == "kakao"}
     | {"10000": SUCCESS, "MS03": SUCCESS, "ME09": "3005"},
+    # The platform's five digits (domain 3.5); whether Bizgo passes these on or words of its own is unconfirmed.
+    "rcs": {row.code: row.code for row in all_codes() if row.family == "rcs"}
+    | {"10000": SUCCESS, "54001": "6002", "54002": "6001", "54003": "6003", "52016": "6004"}
+    | {"50201": "6005", "50202": "6005", "55806": "6006"},
     "ims": {"10000": SUCCESS},  # a report that does not say what it is about
 }
 
 
+_RCS_BEGINNINGS = {"412": "6001", "400": "6008", "50": "6007", "51": "6007", "52": "6007", "53": "6007"}
+
+
 def of_request(family: str, code: str) -> str | None:
     """Our code for a member or call that was refused with this service code; None: unlisted."""
+    if family == "rcs" and code in _RCS:
+        return _RCS[code]
     pair = _REQUEST.get(code)
     return None if pair is None else pair[family == "kakao"]
 
 
 def of_report(family: str, code: str) -> str | None:
     """Our code for a report code; None: unlisted."""
-    return _REPORT[family].get(code)
+    found = _REPORT[family].get(code)
+    if found is None and family == "rcs" and len(code) == 5 and code.isdecimal():
+        return next((ours for begin, ours in _RCS_BEGINNINGS.items() if code.startswith(begin)), None)
+    return found
 
 
 def described(code: str) -> str:

@@ -23,10 +23,10 @@ MAX_WEBHOOK_BYTES = 1024 * 1024  # the SDK's own limit
 _STATUS = {ResultClass.SUCCESS: "delivered", ResultClass.UNKNOWN: "unknown"}
 _KST = timezone(timedelta(hours=9))
 
-_TYPE_OF_MSG = {"AT": "AT", "AI": "AT", "SM": "SMS", "SMS": "SMS", "LM": "LMS", "LMS": "LMS", "MM": "LMS", "MMS": "LMS"}
+_TYPE_OF_MSG = {"AT": "AT", "AI": "AT", "SM": "SMS", "SMS": "SMS", "LM": "LMS", "LMS": "LMS", "MM": "MMS", "MMS": "MMS", "RCS": "RCS"}
 _TYPE_OF_MSG |= dict.fromkeys(CODE_OF.values(), "BT")
-# We send no pictures: its MMS is our LMS.
-_TYPE_OF_SERVICE = {"ALIMTALK": "AT", "BRANDMESSAGE": "BT", "SMS": "SMS", "LMS": "LMS", "MMS": "LMS"}
+_TYPE_OF_SERVICE = {"ALIMTALK": "AT", "BRANDMESSAGE": "BT", "SMS": "SMS", "LMS": "LMS", "MMS": "MMS", "RCS": "RCS"}
+_EITHER = "MMS"  # an LMS is its MMS without a picture: which of the two it was, the call knows
 
 
 class BizgoReport(msgspec.Struct, rename="camel"):
@@ -116,7 +116,7 @@ class Reader:
             code=code,
             reported_at=epoch_ms(report.report_time or ""),
             provider_code=given,
-            report_type=report_type,
+            report_type="" if report_type == _EITHER else report_type,
         )
 
 

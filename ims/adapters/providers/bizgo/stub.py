@@ -19,6 +19,7 @@ API_KEY = "stub-key-not-real"
 _MOBILE = re.compile(r"01\d{8,9}")
 _KST = timezone(timedelta(hours=9))
 _MSG_TYPE = {"sms": ("SMS", "SM"), "mms": ("MMS", "MM"), "alimtalk": ("ALIMTALK", "AT"), "brandmessage": ("BRANDMESSAGE", "FT")}
+_MSG_TYPE |= {"rcs": ("RCS", "RCS")}
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Stub:
     outcomes: dict[str, str | None] = field(default_factory=dict)  # number: report code; None: never reported
     sent: list[Sent] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    uploads: list[tuple[str, bytes]] = field(default_factory=list)  # where, what
+    upload_modes: list[str] = field(default_factory=list)  # for the next uploads: 429, away, refused, garbage, close
     reports: list[dict[str, Any]] = field(default_factory=list)  # unacknowledged
     _keys: set[str] = field(default_factory=set)
     _batches: dict[str, int] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Stub:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=8 * 1024 * 1024)
         app.router.add_post("/api/comm/v1/send/omni", self._send)
+        app.router.add_post("/api/comm/v1/file/{use:mms|rcs}", self._upload)
         app.router.add_get("/api/comm/v1/report/polling", self._poll)
         app.router.add_delete("/api/comm/v1/report/polling/{report_id}", self._acknowledge)
         return app
@@ -112,6 +116,30 @@ class Stub:
                     self.reports.append(report(msg_key, ref, channel, outcome))
             destinations.append(entry)
         return destinations
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != API_KEY:
+            return _answer(401, {"common": _common("A401", "Unauthorized")})
+        form = await request.post()
+        file, use = form["file"], request.match_info["use"]
+        match self.upload_modes.pop(0) if self.upload_modes else "ok":
+            case "429":
+                return _answer(429, _service("A020", "Ratelimit"), {"Retry-After": "1"})
+            case "away":
+                return web.Response(status=502, text="Bad Gateway")
+            case "refused":
+                return _answer(400, _service("A300", "invalid"))
+            case "garbage":
+                return web.Response(text="<html>")
+            case "close":
+                return _cut(request)
+        if not isinstance(file, web.FileField) or file.content_type not in {"image/jpeg", "image/png"}:
+            return _answer(400, _service("A300", "file"))
+        self.uploads.append((use, file.file.read()))
+        name = f"FILE_KEY_{len(self.uploads):03d}"
+        expired = (datetime.now(_KST) + timedelta(days=30)).isoformat(timespec="seconds")
+        result = {"fileKey": name} if use == "mms" else {"media": f"maapfile://{name}"}
+        return _answer(200, _service("A000", "Success", result | {"expired": expired}))
 
     async def _poll(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != API_KEY:

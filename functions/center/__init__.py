@@ -1,0 +1,1 @@
+"""center: files now; management, statistics and history with the consoles."""

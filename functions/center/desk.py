@@ -1,0 +1,45 @@
+"""Center's ports on the context of the process that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from functions.center.content import find
+from ims.errors import Misconfigured
+from ims.ports.registry import Customer, Registry
+from ims.rules.files import Found
+from ims.runtime.attachments import Attached
+from ims.runtime.context import Context
+
+OPEN_MOST = 12  # uploads whose bodies are held at once: 12 of the largest are 120 MiB
+_THREADS = 1  # a decoder keeps a processor; the other ones have messages to carry
+
+
+class Desk:
+    """What an answer needs of its process."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="content")
+        self.room = asyncio.Semaphore(OPEN_MOST)
+
+    @property
+    def registry(self) -> Registry:
+        return self._ctx.registry
+
+    @property
+    def files(self) -> Attached:
+        if self._ctx.attached is None:
+            raise Misconfigured("this process has no store of files")
+        return self._ctx.attached
+
+    def now(self) -> int:
+        return self._ctx.clock()
+
+    async def customer_of(self, username: str) -> Customer | None:
+        return (await self._ctx.registry.directory()).customer_of(username)
+
+    async def find(self, content: bytes, name: str) -> Found:
+        """What a content is; on a thread, since a decoder holds it for tens of milliseconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, find, content, name)
