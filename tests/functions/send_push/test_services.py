@@ -7,6 +7,7 @@ from typing import Any
 
 from ims.adapters.providers.push.adapter import PushServices
 from ims.lanes import Lane
+from ims.runtime.pools import Weighed
 from ims.testing.house import NOON
 from tests.contracts.push_services.conftest import apns_rig, fcm_rig
 from tests.functions.send_push.test_send_push import World, token, user, world
@@ -63,4 +64,5 @@ async def test_what_was_cut_off_is_unknown_and_never_sent_again(world: World) ->
 def serve(world: World, google: Any, apple: Any) -> None:
     keys_of = world.house.registry.push_tokens.keys
     provider = PushServices(google.service, apple.service, keys_of, lambda: world.house.now, "fast", timeout_s=1.0)
-    world.house.ctx.providers = {**world.house.ctx.providers, ("push", "fast"): provider, ("push", "bulk"): provider}
+    pool = [Weighed(provider)]
+    world.house.ctx.providers = {**world.house.ctx.providers, ("push", "fast"): pool, ("push", "bulk"): pool}
