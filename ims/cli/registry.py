@@ -20,6 +20,7 @@ from ims.errors import ImsError, Rejected
 from ims.lanes import Lane
 from ims.ports.registry import ServiceKey
 from ims.rules import email, phone
+from ims.rules.fallback import EMAIL, KINDS, PHONE
 from ims.rules.registration import RegistrationRefused, parse_registration
 from ims.topics import Channel
 
@@ -91,15 +92,19 @@ async def register(registry: SqlRegistry, text: bytes) -> list[dict[str, Any]]:
     return shown
 
 
-async def add_opt_outs(registry: SqlRegistry, customer: str, channels: Sequence[Channel], numbers: Sequence[str]) -> dict[str, Any]:
-    """Only the keyed index of a number is kept."""
+async def add_opt_outs(registry: SqlRegistry, customer: str, channels: Sequence[Channel] | None, numbers: Sequence[str]) -> dict[str, Any]:
+    """Only the keyed index of a number or address is kept."""
+    channels = channels or _reaching(numbers)
     recipients = _indexed(registry, numbers)
     added = [await registry.add_opt_outs(customer, str(channel), recipients) for channel in channels]
     return {"customer": customer, "added": dict(zip(map(str, channels), added, strict=True))}
 
 
-async def remove_opt_outs(registry: SqlRegistry, customer: str, channels: Sequence[Channel], numbers: Sequence[str]) -> dict[str, Any]:
+async def remove_opt_outs(
+    registry: SqlRegistry, customer: str, channels: Sequence[Channel] | None, numbers: Sequence[str]
+) -> dict[str, Any]:
     """The recipients take messages again."""
+    channels = channels or _reaching(numbers)
     recipients = _indexed(registry, numbers)
     removed = [await registry.remove_opt_outs(customer, str(channel), recipients) for channel in channels]
     return {"customer": customer, "removed": dict(zip(map(str, channels), removed, strict=True))}
@@ -136,7 +141,10 @@ def x_ims_key(username: str, secret: str) -> str:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overlap = Annotated[int, typer.Option("--overlap-s", min=0, max=90 * 86_400, help="Seconds for which the old secret lives on.")]
-Channels = Annotated[list[Channel] | None, typer.Option("--channel", help="Only this channel; may be repeated. Default: every channel.")]
+Channels = Annotated[
+    list[Channel] | None,
+    typer.Option("--channel", help="Only this channel; may be repeated. Default: every one that reaches such an address."),
+]
 Numbers = Annotated[
     list[str], typer.Argument(help="Telephone numbers or e-mail addresses, or - to read them from standard input, one a line.")
 ]
@@ -205,13 +213,13 @@ def register_command(
 @optout.command("add")
 def add_opt_outs_command(customer: str, numbers: Numbers, channel: Channels = None, as_json: Json = False) -> None:
     """Send these recipients nothing more."""
-    show(on_registry(lambda r: add_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
+    show(on_registry(lambda r: add_opt_outs(r, customer, channel, _given(numbers))), as_json)
 
 
 @optout.command("remove")
 def remove_opt_outs_command(customer: str, numbers: Numbers, channel: Channels = None, as_json: Json = False) -> None:
     """Send to these recipients again."""
-    show(on_registry(lambda r: remove_opt_outs(r, customer, channel or list(Channel), _given(numbers))), as_json)
+    show(on_registry(lambda r: remove_opt_outs(r, customer, channel, _given(numbers))), as_json)
 
 
 @optout.command("list")
@@ -284,6 +292,12 @@ def _key(key: ServiceKey) -> dict[str, Any]:
 
 def _given(numbers: list[str]) -> list[str]:
     return [line.strip() for line in sys.stdin if line.strip()] if numbers == ["-"] else numbers
+
+
+def _reaching(numbers: Sequence[str]) -> list[Channel]:
+    """The channels that reach people by such addresses."""
+    kinds = {EMAIL if "@" in given else PHONE for given in numbers}
+    return [channel for channel in Channel if kinds & set(KINDS[channel])]
 
 
 def _indexed(registry: SqlRegistry, numbers: Sequence[str]) -> list[bytes]:

@@ -48,8 +48,6 @@ def test_a_good_message_is_accepted_once_and_replayed_after(client: Any, ports: 
         ("/ims/otherkey/mt/sendMessage", {}, "1100"),
         ("/ims/acmestopped/mt/sendMessage", {}, "1101"),
         ("/ims/acmefenced/mt/sendMessage", {}, "1403"),
-        ("/ims/acmemass/rcs/sendMessage", {}, "4001"),
-        ("/ims/acmemass/rcs/sendMessages", {}, "4001"),
         (SEND, {"content-type": "text/plain"}, "1415"),
         (SEND, {"content-encoding": "gzip"}, "1415"),
         ("/ims/acmemass/fax/sendMessage", {}, "1404"),
