@@ -6,6 +6,7 @@ history: the lane files, read with sqlite3. A message has one number and one id,
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callbacks import CallbackServer
-from harness import Answer, Home, call, eventually, new_id, new_number
+from harness import Answer, Api, Home, call, eventually, new_id, new_number
 
 REST_S = 9.0  # provider_timeout_s of 1, the lease's margin of 5, a park, and some
 LANES = ("auth", "realtime", "mass", "ad")
@@ -49,7 +50,7 @@ class Counts:
 class Books:
     """The books of what is sent from now on; a path of its own at the callback server."""
 
-    home: Home
+    home: Api
     server: CallbackServer
     path: str = ""
     offered: dict[str, str] = field(default_factory=dict)  # message_id: number
@@ -88,6 +89,13 @@ class Books:
         body["receiver_list"] = [{"message_id": id_, "phone_number": number, "mapping": {"n": number[-4:]}} for id_, number in part]
         body["callback_url"] = url or self.server.url(self.path)
         return self._ask(part, lambda: self.home.post("mt/sendMessages", body, key=key, customer=customer), until, insist=insist)
+
+    def alimtalk(self, key: str, until: float) -> Answer:
+        """One AlimTalk."""
+        id_, number, who = new_id("a"), new_number(), self.home.customers[0]
+        body = {"message_id": id_, "message_type": "AT", "sender_key": who.sender_key, "template_code": who.template_code}
+        body |= {"mapping": {"name": "고객"}, "phone_number": number, "callback_url": self.server.url(self.path)}
+        return self._ask([(id_, number)], lambda: self.home.post("at/sendMessage", body, key=key), until, insist=True)
 
     def _ask(self, part: Sequence[tuple[str, str]], post: Callable[[], Answer], until: float, *, insist: bool) -> Answer:
         with self.lock:
@@ -132,20 +140,22 @@ class Books:
         return dict(found)
 
     def history(self) -> dict[str, tuple[str, int]]:
-        """(result, number) by message id, from the files."""
+        """(result, number) by message id."""
         found: dict[str, tuple[str, int]] = {}
         for lane in LANES:
-            if not (path := self.home.path / f"{lane}.db").exists():
-                continue
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-            try:
-                for id_, result, number in connection.execute("SELECT message_id, result, number FROM history"):
-                    if id_ in self.offered:
-                        assert id_ not in found, f"two history rows of one message in {lane}"
-                        found[id_] = (result, number)
-            finally:
-                connection.close()
+            for id_, result, number in self.history_of(lane):
+                if id_ in self.offered:
+                    assert id_ not in found, f"two history rows of one message in {lane}"
+                    found[id_] = (result, number)
         return found
+
+    def history_of(self, lane: str) -> list[tuple[str, str, int]]:
+        """(message id, result, number) of a lane, from its file."""
+        assert isinstance(self.home, Home)
+        if not (path := self.home.path / f"{lane}.db").exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute("SELECT message_id, result, number FROM history").fetchall()
 
     # --- comparing
 

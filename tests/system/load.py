@@ -63,3 +63,47 @@ class Load:
         for n in range(count):
             # one in so many clients never asks again: what it sent may go out or not, but not twice
             self._books.single(key, self._until, insist=bool((n + 1) % give_up_each))
+
+
+class Stream(Load):
+    """`with Stream(...)`: the same clients at a pace of their own, until the block ends; then each has what it sent answered.
+
+    Campaigns take turns over `bulk_keys`; one thread a key of `keys` sends single texts, one AlimTalk.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        *,
+        rows: int = 200,
+        every_s: float = 0.6,
+        single_every_s: float = 0.15,
+        keys: tuple[str, ...] = ("auth", "realtime"),
+        bulk_keys: tuple[str, ...] = ("mass",),
+        repeat_for_s: float = 120,
+    ) -> None:
+        super().__init__(books, campaigns=0, singles=0, keys=())
+        self._until = float("inf")
+        self._repeat_for_s = repeat_for_s
+
+        def campaign(n: int) -> None:
+            books.bulk(rows, self._until, key=bulk_keys[n % len(bulk_keys)])
+
+        def single(key: str, n: int) -> None:
+            books.single(key, self._until, insist=n % 10 != 9)
+
+        jobs: list[Callable[[], None]] = [lambda: self._often(every_s, campaign)]
+        jobs += [lambda key=key: self._often(single_every_s, lambda n: single(key, n)) for key in keys]
+        jobs += [lambda: self._often(2 * single_every_s, lambda _: books.alimtalk("realtime", self._until))]
+        self._threads = [threading.Thread(target=self._run, args=(job,), daemon=True) for job in jobs]
+
+    def __exit__(self, *_: object) -> None:
+        self._until = time.monotonic() + self._repeat_for_s
+        self._stop.set()
+        super().__exit__()
+
+    def _often(self, every_s: float, send: Callable[[int], object]) -> None:
+        sent = 0
+        while not self._stop.wait(every_s):
+            send(sent)
+            sent += 1

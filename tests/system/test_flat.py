@@ -12,7 +12,7 @@ from pathlib import Path
 
 from books import LANES, Books
 from callbacks import CallbackServer
-from conftest import LONG
+from form import LONG
 from harness import Home, eventually
 
 SECONDS = 1_800 if LONG else 45

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
-from conftest import LONG, wanted
+from conftest import wanted
+from form import LONG
 from harness import Home
 from load import Load
 

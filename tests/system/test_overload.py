@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from books import Books
 from callbacks import CallbackServer
-from conftest import LONG
+from form import LONG
 from harness import Home, Processes, environment
 
 FAST = {"provider_timeout_s": 10, "park_s": 0.5, "callback_retry_unit_s": 0.2, "poll_idle_s": 0.1}

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import LONG
+from form import LONG
 from power import Power
 
 from functions.callback.call import retry_due

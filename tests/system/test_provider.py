@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from books import REST_S, Allowed, Books
 from callbacks import CallbackServer
-from conftest import LONG
+from form import LONG
 from harness import Home
 from load import Load
 
