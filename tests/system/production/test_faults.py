@@ -20,7 +20,7 @@ from load import Stream
 from world import World
 
 ROUNDS = 5 if LONG else 1
-SETTLED_S = 150.0
+SETTLED_S = 90.0
 FAULTS = TOGETHER | TAKES_LONG | APART
 
 
