@@ -83,7 +83,7 @@ async def run(stage: str, handler: Handler, cloud_event: CloudEvent) -> None:
         raise HTTPException(400, "poison") from exc
     except Exception as exc:
         outcome = "fault"
-        log.error("fault", stage=stage, id=attributes.get("id", "")[:40], error=type(exc).__name__, at=where(exc))
+        log.error("fault", stage=stage, id=attributes.get("id", "")[:40], error=type(exc).__name__, place=where(exc))
         raise HTTPException(500, type(exc).__name__) from exc
     finally:
         took = time.perf_counter() - started
@@ -130,5 +130,5 @@ async def run_raw(stage: str, handler: Callable[[Record, Context], Awaitable[tup
     except Later as exc:
         raise HTTPException(503, type(exc).__name__) from exc
     except Exception as exc:
-        log.error("fault", stage=stage, error=type(exc).__name__, at=where(exc))
+        log.error("fault", stage=stage, error=type(exc).__name__, place=where(exc))
         raise HTTPException(500, type(exc).__name__) from exc

@@ -76,5 +76,5 @@ async def loop(lease: str, step: Step, rest: Rest, ctx: Context, *, owner: str =
             log.warning("worker_waits", worker=lease, error=type(exc).__name__)
             await asyncio.sleep(_FAULT_S)
         except Exception as exc:  # the loop must outlive a fault of ours; it is logged with its place
-            log.error("worker_fault", worker=lease, error=type(exc).__name__, at=where(exc))
+            log.error("worker_fault", worker=lease, error=type(exc).__name__, place=where(exc))
             await asyncio.sleep(_FAULT_S)

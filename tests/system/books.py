@@ -43,6 +43,7 @@ class Counts:
     calls: int = 0  # callback requests
     history: int = 0
     unknown: int = 0
+    expired: int = 0  # told that it was not sent in its time
     repeated: int = 0  # requests that had to be made again
 
 
@@ -193,6 +194,7 @@ class Books:
             calls=len(self.server.under(self.path)),
             history=len(history),
             unknown=len(unknown),
+            expired=sum(result == "EXPIRED" for result, _ in history.values()),
             repeated=sum(self.refused.values()),
         )
 

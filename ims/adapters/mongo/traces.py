@@ -71,8 +71,9 @@ class MongoTraces:
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[tuple[AsyncCollection[Document], AsyncCollection[Document]]]:
+        limit = asyncio.timeout(self._limit_s)
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with limit:
                 database = self._client()[self._database]
                 traces, hours = database["traces"], database["stage_hours"]
                 if not self._indexed:
@@ -81,6 +82,11 @@ class MongoTraces:
                 yield traces, hours
         except (PyMongoError, OSError, TimeoutError) as exc:
             raise Unavailable(f"MongoDB does not answer: {type(exc).__name__}") from exc
+        except RuntimeError as exc:
+            if not limit.expired():
+                raise
+            # who is cut off while it waits for a connection may find pymongo's lock not held
+            raise Unavailable("MongoDB does not answer in time") from exc
 
     async def write(self, lane: Lane, traces: Sequence[Trace]) -> None:
         if not traces:

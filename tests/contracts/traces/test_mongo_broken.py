@@ -24,6 +24,7 @@ HUNG_S = 30.0  # many times the limit of a call
 @pytest.fixture
 async def mine(mongo_own: Own) -> AsyncIterator[MongoTraces]:
     made = MongoTraces(of_its_own(mongo_own.url), time_limit_s=1.0)
+    await works_in_the_end(made)  # a server that has just started is slower than that beside others
     yield made
     await made.close()
 
@@ -64,6 +65,20 @@ async def test_one_that_died_and_came_back(mongo_own: Own, mine: MongoTraces) ->
     await every_call_is_unavailable(mine)
     mongo_own.start()
     await works_in_the_end(mine)
+
+
+async def test_who_is_cut_off_while_it_waits_for_a_connection(mine: MongoTraces) -> None:
+    """pymongo's lock was seen to answer such a cancellation with an error of its own, while MongoDB was away under load."""
+    mine._indexed = True
+    with pytest.raises(Unavailable):
+        async with mine._in_time():
+            try:
+                await asyncio.sleep(HUNG_S)
+            except asyncio.CancelledError:
+                raise RuntimeError("Lock is not acquired") from None
+    with pytest.raises(RuntimeError):
+        async with mine._in_time():
+            raise RuntimeError("a fault of ours")
 
 
 async def test_everything_has_an_end_and_queries_their_index(mongo_own: Own) -> None:

@@ -192,11 +192,11 @@ class World:
     def at_work_again(self, books: ServerBooks) -> tuple[float, float]:
         """Seconds until a new single message is answered 0000, and until its result is told."""
         began = time.monotonic()
-        answer = books.single("realtime", began + 120)
+        answer = books.single("realtime", began + 120)  # an hour to be sent in
         assert answer.code == "0000", answer
         answered = time.monotonic()
         mine = answer.json()["data"]
-        eventually(lambda: mine in books.told(), 120, "a result", every=0.05)
+        eventually(lambda: mine in books.told(), 400, "a result", every=0.05)
         return answered - began, time.monotonic() - began
 
     def dead_letters(self) -> int:
