@@ -29,6 +29,7 @@ from ims.ports.log import Delivery
 FETCH_WAIT_S = 5.0  # an idle fetch waits as long at the broker
 SESSION_S = 10.0  # as the real dispatcher: who dies is missed after this
 HANG_S = 60.0  # an event loop that has not been heard of for so long leaves the group to others
+WEDGED_S = 90.0  # a member that could not read all that is its own for so long is replaced; a join may take HANG_S of another member
 _AWAY_S = 5.0  # longer than a step
 _STEP_S = 3.5
 _AFTER_HEARTBEAT_S = 0.1  # its answer says that the group is being shared out anew
@@ -102,7 +103,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         self._positions: dict[TopicPartition, int] = {}
         self._joining: Any = None
         self._locating: Any = None
-        self._stepped = self._answered = self._connected = time.monotonic()
+        self._stepped = self._answered = self._connected = self._well = time.monotonic()
         self._manager.cluster.add_listener(self._again)
         self._manager.call_soon(self._run)
 
@@ -166,6 +167,7 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
         self._coordinator.poll_heartbeat()
         self._find_positions()
         self._ask_for_new()
+        self._look_at_itself(began)
         got = False
         if not self._full():
             got = self._take()
@@ -178,6 +180,14 @@ class Member(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the libra
             await self._kafka._net.sleep(_PAUSE_S)  # a broker that answers at once with an error does not make us spin
         self._stepped = began
         await self._wakeup(min(_STEP_S, self._coordinator.time_to_next_heartbeat() + _AFTER_HEARTBEAT_S))
+
+    def _look_at_itself(self, now: float) -> None:
+        """The library waits for ever for an answer that it lost, and says nothing; a new member asks anew."""
+        reads = self._joining is None and all(self._state.is_fetchable(p) for p in self._state.assigned_partitions())
+        if reads and not self.away():
+            self._well = now
+        elif now - self._well > WEDGED_S:
+            raise TimeoutError("it reads nothing")
 
     def _fetched(self, _response: object) -> None:
         self._answered = time.monotonic()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 
+from ims.adapters.kafka import member
 from ims.errors import Unavailable
 from ims.ports.log import Delivery, Subscription
 from ims.ports.records import Change
@@ -273,3 +274,21 @@ async def eventually(condition, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < end, "it did not happen in time"
+
+
+async def test_a_member_that_reads_nothing_any_more_is_replaced(kafka_log, monkeypatch):
+    """An answer that the library lost: it would wait for ever, and say nothing."""
+    monkeypatch.setattr(member, "WEDGED_S", 3.0)
+    log = kafka_log(2)
+    subscription = log.subscription("g", REPORT)
+    await put(log, 5)
+    for delivery in await read(subscription, 5):
+        subscription.finish(delivery)
+    await subscription.commit()
+    wedged = subscription._member
+    for partition in wedged._state.assigned_partitions():
+        wedged._state.pause(partition)  # stands for whatever keeps it from being asked for
+    later = await put(log, 5)
+    assert sorted(ids(await read(subscription, 5, seconds=60))) == sorted(later)
+    assert subscription._member is not wedged
+    assert await nothing_more(subscription)
