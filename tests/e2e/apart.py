@@ -15,7 +15,7 @@ from typing import Self
 
 from harness import IMS, START_S, Api, Customer, Processes, call, environment, eventually, free_ports
 
-STAGES = ("route", "send_mt", "send_kakao", "report", "callback", "store", "analyze", "deadletter")
+STAGES = ("route", "send_mt", "send_kakao", "send_push", "report", "callback", "store", "analyze", "deadletter")
 FUNCTIONS = ("intake", "receipt", *STAGES)
 WORKERS = ("deadlines", "held", "callbacks", "reports")
 DISPATCHERS = (("auth", "realtime"), ("mass", "ad"))

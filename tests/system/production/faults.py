@@ -227,7 +227,7 @@ def _deleted(admin: object, groups: list[str]) -> bool:
 TOGETHER: dict[str, Callable[[Scene], str]] = {
     "broker that leads": leader,
     "two brokers": two_brokers,
-    **{name: process(name) for name in ("edge", "intake-bulk", "fast", "slow")},
+    **{name: process(name) for name in ("edge", "intake-bulk", "fast", "slow-out", "slow-back")},
     "MariaDB": mariadb,
     "Redis master": redis_master,
     "Redis flushed": redis_flushed,
