@@ -68,7 +68,7 @@ def call(key: str = "k1", numbers: list[str] | None = None, send_type: SendType 
     """A call to ordinary numbers; refs are m000, m001, ..."""
     to = ORDINARY[:3] if numbers is None else numbers
     members = [Outgoing(f"m{i:03d}", number, "안녕하세요 #{name}님", {"name": f"고객{i}"}) for i, number in enumerate(to)]
-    more = {"fields": FIELDS.get(send_type, {}), **more}
+    more = {"fields": FIELDS.get(send_type, {}), "message_type": "TEXT" if send_type is SendType.BT else "", **more}
     return OutgoingCall(key, 3600, send_type, members, callback="0212345678", sender_key="S" * 40, template_code="T1", **more)
 
 
