@@ -163,9 +163,8 @@ class Customer:
     callback_secret: str
     callback: str
     sender_key: str = ""
-    brand_key: str = ""
-    app_id: str = ""
     template_code: str = ""
+    brand_key: str = ""
     app_id: str = ""
     from_email: str = ""
 

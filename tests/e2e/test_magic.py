@@ -75,6 +75,7 @@ SMS = {
     "01099997019": Sms(DELIVERED),
     "01099997020": Sms(DELIVERED),
     "01099997003": Sms(failed("3003")),
+    **{f"0109999{other}": Sms(DELIVERED) for other in (5101, 5202, 5902, 4041, 4031, 6001, 6004, 6007)},  # of other channels
     "01099990429": Sms(DELIVERED),
     "01099990430": Sms(NOT_SENT, 0, expires=True),
     "01099990500": Sms(DELIVERED, without_keys=(NO_REPORT, 0)),

@@ -121,8 +121,7 @@ class Desk:
                 magic = MAGIC.get(member.to)
                 if position not in taken.left_out:
                     answers[member.ref] = f'{{"ref":"{member.ref}","status":"accepted","code":"","id":"{index}-{position}"}}'
-                elif magic and magic.refused:
-                    code = magic.refused.code(taken.call.send_type)
+                elif magic and (code := magic.refusal(taken.call.send_type)):
                     answers[member.ref] = f'{{"ref":"{member.ref}","status":"failed","code":"{code}","id":""}}'
         return _envelope(list(answers.values()))
 
@@ -155,8 +154,8 @@ class Desk:
             magic = MAGIC.get(member.to)
             if magic is None or position in plan.duplicates:
                 continue
-            if magic.refused:
-                plan.refused.setdefault(position, magic.refused.code(plan.call.send_type))
+            if code := magic.refusal(plan.call.send_type):
+                plan.refused.setdefault(position, code)
             if magic.call and plan.behaviour is None:
                 tried = self._tries.get((plan.call.key, magic.digits), 0)
                 if not magic.tries or tried < magic.tries:

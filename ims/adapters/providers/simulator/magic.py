@@ -54,6 +54,11 @@ class Magic:
     tries: int = 0  # so many tries of one key, then as any other number; 0: always
     answer_after_s: float = 0
 
+    def refusal(self, report_type: str) -> str:
+        """The code that refuses such a message in the answer; empty: it is taken."""
+        code = self.refused.code(report_type) if self.refused else SUCCESS
+        return "" if code == SUCCESS else code
+
     @property
     def recipients(self) -> tuple[str, str, str]:
         """What works it: a number, an e-mail address, and a token, user or topic of a push."""
@@ -73,7 +78,7 @@ def _email(code: str, does: str) -> Magic:
 
 
 def _push(code: str, does: str) -> Magic:
-    return Magic(code, f"push: refused in the answer with {code}, {does}", (), refused=Told(push=code))
+    return Magic(code, f"push: refused in the answer with {code}, {does}", refused=Told(push=code))
 
 
 def _rcs(code: str, does: str) -> Magic:
