@@ -41,25 +41,21 @@ async def _answer(request: Request, ctx: IntakePorts, trace: str, english: bool)
     if wanted.action is Action.UNSUBSCRIBE:
         return await unsubscribe(request, ctx, wanted.id)
     asker = await asker_of(request, ctx, wanted.service_key)
-    match wanted.action:
-        case Action.SEND_ONE:
-            return await _send_one(request, ctx, wanted, asker, trace)
-        case Action.SEND_MANY:
-            return await _send_many(request, ctx, wanted, asker, trace=trace, english=english)
-        case Action.REPLAY:
+    match wanted:
+        case Route(action=Action.SEND_ONE, channel=Channel() as channel):
+            return await _send_one(request, ctx, channel, asker, trace)
+        case Route(action=Action.SEND_MANY, channel=Channel() as channel):
+            return await _send_many(request, ctx, channel, asker, trace=trace, english=english)
+        case Route(action=Action.REPLAY):
             return success({"queued": await reports.replay(await read(request, many=False), ctx, asker.key)})
-        case Action.POLL:
+        case Route(action=Action.POLL):
             return success(await reports.poll(request.url.query, ctx, asker.key))
-        case Action.READ:
+        case Route(action=Action.READ):
             return success(await reports.one(request.url.query, ctx, asker.key, wanted.id))
-        case Action.ACKNOWLEDGE:
+        case Route(action=Action.ACKNOWLEDGE):
             return success(await reports.acknowledge(request.url.query, ctx, asker.key, wanted.id))
-
-
-def _served(wanted: Route) -> Channel:
-    if wanted.channel is None:
-        raise Rejections([Fault("", "4001", "아직 지원하지 않는 채널입니다.", "This channel is not served yet.")])
-    return wanted.channel
+        case _:
+            raise Rejected("1404")
 
 
 async def _admit(ctx: IntakePorts, key: ServiceKey, rows: int, callback_url: str) -> None:
@@ -70,8 +66,8 @@ async def _admit(ctx: IntakePorts, key: ServiceKey, rows: int, callback_url: str
         raise Rejected("1429")
 
 
-async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, trace: str) -> Response:
-    accepted = read_single(_served(wanted), await read(request, many=False), asker)
+async def _send_one(request: Request, ctx: IntakePorts, channel: Channel, asker: Asker, trace: str) -> Response:
+    accepted = read_single(channel, await read(request, many=False), asker)
     try:
         if accepted.too_late:
             raise Rejections(accepted.too_late)
@@ -89,8 +85,8 @@ async def _send_one(request: Request, ctx: IntakePorts, wanted: Route, asker: As
     return response
 
 
-async def _send_many(request: Request, ctx: IntakePorts, wanted: Route, asker: Asker, *, trace: str, english: bool) -> Response:
-    many = read_many(_served(wanted), await read(request, many=True), asker, english=english)
+async def _send_many(request: Request, ctx: IntakePorts, channel: Channel, asker: Asker, *, trace: str, english: bool) -> Response:
+    many = read_many(channel, await read(request, many=True), asker, english=english)
     await attached.check(ctx, asker.customer.name, many.files, many.send_by_ms)
     await _admit(ctx, asker.key, many.total, many.shared.callback_url)
     rejected, listed = await _accept_all(ctx, asker.key, many, trace)

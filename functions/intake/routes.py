@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from functions.intake.channels import FORMS
 from ims.errors import Rejected
 from ims.runtime.clients.answers import WrongMethod
 from ims.topics import Channel
@@ -33,7 +32,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path taken apart. `channel` is none for a channel that is not served yet."""
+    """A path taken apart. `channel` is none where nothing is sent."""
 
     action: Action
     service_key: str = ""
@@ -65,6 +64,6 @@ def _methods(path: str) -> dict[str, Route]:
             found = Route(Action.UNSUBSCRIBE, id=token)
             return {"GET": found, "HEAD": found, "POST": found}
         case ["", "ims", key, channel, last] if last in _SENDS and channel in _CHANNELS:
-            return {"POST": Route(_SENDS[last], key, Channel(channel) if channel in FORMS else None)}
+            return {"POST": Route(_SENDS[last], key, Channel(channel))}
         case _:
             raise Rejected("1404")
