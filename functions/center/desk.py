@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from functions.center.content import find
 from ims.errors import Misconfigured
+from ims.ports.campaigns import Progresses
 from ims.ports.registry import Customer, Registry
 from ims.rules.files import Found
 from ims.runtime.attachments import Attached
@@ -33,6 +34,10 @@ class Desk:
         if self._ctx.attached is None:
             raise Misconfigured("this process has no store of files")
         return self._ctx.attached
+
+    @property
+    def progresses(self) -> Progresses:
+        return self._ctx.progresses
 
     def now(self) -> int:
         return self._ctx.clock()

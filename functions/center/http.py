@@ -7,6 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.center.campaigns import PATH, campaigns
 from functions.center.desk import Desk
 from functions.center.upload import described, upload
 from ims.errors import Rejected
@@ -22,6 +23,8 @@ async def answer(request: Request, desk: Desk) -> Response:
 
 
 async def _answer(request: Request, desk: Desk) -> Response:
+    if found := PATH.fullmatch(request.scope["path"]):
+        return success(await campaigns(request, desk, found))
     path = _FILES.fullmatch(request.scope["path"])
     if path is None:
         raise Rejected("1404")

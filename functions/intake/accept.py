@@ -154,7 +154,7 @@ class Acceptor:
         data = MessageAccepted(birth=id_, attempt=1, received_at=now, send_by=send_by, shared=shared, rows=rows)
         emit = Emit(topics.recv(shared.channel, lane), id_, data, id_, lane, shared.channel)
         record = self._ctx.envelopes.seal(emit, head.trace or new_trace(), now)
-        return Birth(id_, lane, shared.service_key, shared.channel, len(rows), now, record)
+        return Birth(id_, lane, shared.service_key, shared.channel, len(rows), now, record, shared.campaign_id)
 
 
 def _cut(group: Sequence[Entry], start: int, most: int) -> int:

@@ -14,6 +14,7 @@ from ims.manifests.services import budget, service
 from ims.scaling.knobs import Knobs
 from ims.scaling.settings import Autoscaling, Workload
 from ims.serve.app import NAMES
+from ims.serve.gateway import CENTERS
 
 Files = dict[str, list[Manifest]]
 AWAY_S = 3600  # how long a stage may be away without one dead letter
@@ -117,7 +118,7 @@ def gateway() -> Files:
         _rule("PathPrefix", "/receipt", "receipt"),
     ]
     if "center" in NAMES:
-        rules += [_rule("RegularExpression", f"/ims/[^/]+/({'|'.join(('stat', 'hist', 'files'))})(/.*)?", "center")]
+        rules += [_rule("RegularExpression", f"/ims/[^/]+/({'|'.join(('stat', 'hist', *CENTERS))})(/.*)?", "center")]
     rules.append(_rule("PathPrefix", "/ims", "intake"))
     route = {
         "apiVersion": "gateway.networking.k8s.io/v1",

@@ -45,6 +45,7 @@ class Birth:
     rows: int
     received_at: int
     record: Record
+    campaign_id: str = ""
 
 
 PROVIDER_CODE_CHARS = 20  # what the history keeps of a provider's own word: a server refuses a longer one, or cuts it without a word
@@ -109,13 +110,22 @@ class StoredArray:
 
 @dataclass(frozen=True, slots=True)
 class HeldEvent:
-    """An event that waits for a provider to come back."""
+    """An event that waits: for a provider to come back, for its campaign to go on, for the time that was reserved."""
 
     record: Record
     due_at: int
     reason: str
     since: int
     send_by: int  # past it the event waits for nothing: its messages are to be settled
+    campaign: str = ""  # ims.rules.campaigns.held_name
+    messages: int = 0
+
+
+class Parked(NamedTuple):
+    """An event that waits, as its releaser looks at it."""
+
+    due_at: int
+    reason: str
 
 
 class Taken(NamedTuple):
@@ -193,8 +203,16 @@ class Due(Protocol):
         """
         ...
 
-    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
-        """Those of these events that are parked, and when each may come again."""
+    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, Parked]:
+        """Those of these events that are parked."""
+        ...
+
+    async def waiting(self, lane: Lane, reason: str) -> list[str]:
+        """The campaigns (ims.rules.campaigns.held_name) of events that wait for this reason."""
+        ...
+
+    async def wake(self, lane: Lane, campaign: str, reason: str, due_at: int, most: int) -> tuple[int, int]:
+        """Make at most so many of a campaign's events that wait for this reason due then; events and messages."""
         ...
 
 

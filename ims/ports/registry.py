@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ims.lanes import Lane
+from ims.ports.campaigns import Campaigns
 from ims.ports.push import PushApp, PushTokens
+from ims.rules.campaigns import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class Directory(Protocol):
         """An operator's weight for it; none: as configured."""
         ...
 
+    def campaign(self, customer: str, service_key: str, campaign_id: str) -> Order | None:
+        """What is ordered of a campaign; none: it goes as its lane does."""
+        ...
+
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         """Whether an emergency stop covers such a message."""
         ...
@@ -95,6 +101,9 @@ class Registry(Protocol):
 
     @property
     def push_tokens(self) -> PushTokens: ...
+
+    @property
+    def campaigns(self) -> Campaigns: ...
 
     async def directory(self) -> Directory: ...
 

@@ -206,6 +206,7 @@ class CustomerEntry(_Entry):
     push_apps: list[PushAppEntry] = []
     sending_domains: list[Annotated[str, Field(max_length=253), AfterValidator(_domain)]] = []  # of from_email
     rcs_brands: list[RcsBrandEntry] = []
+    approves_campaigns: bool | None = None  # whether nothing of a campaign leaves before it is approved
 
 
 class RegistrationFile(_Entry):

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ims import results
 from ims.lanes import Lane
-from ims.ports.dispatch import EXPIRED, FAILED, REJECTED, Call
+from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
+from ims.rules.campaigns import State
 from ims.rules.night import ad_window_closed
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals
@@ -63,6 +64,9 @@ async def common_refusals(event: Event, request: SendRequested, rows: Sequence[R
     sender = shared.sender_key or shared.callback
     if directory.stopped(customer=shared.customer, template=shared.template_code, sender=sender, campaign=shared.campaign_id):
         return {r.pos: (REJECTED, results.STOPPED) for r in rows}
+    order = directory.campaign(shared.customer, shared.service_key, shared.campaign_id)
+    if order is not None and order.state is State.CANCELLED:
+        return {r.pos: (CANCELLED if request.attempt == 1 else FAILED, results.STOPPED) for r in rows}
     index = {r.pos: ctx.sealer.index(r.to) for r in rows}
     gone = await ctx.registry.opted_out(shared.customer, shared.channel, list(index.values()))
     return {pos: (REJECTED, results.OPTED_OUT) for pos, digest in index.items() if digest in gone} if gone else {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ims.lanes import TRAITS, Lane
+from ims.ports.campaigns import Progresses
 from ims.ports.clock import Clock
 from ims.ports.files import Files
 from ims.ports.log import Reader
@@ -56,6 +57,7 @@ class Context:
     due: Due
     retention: Retention
     results: Results
+    progresses: Progresses
     registry: Registry
     shared: Shared
     traces: Traces
@@ -73,6 +75,8 @@ class Context:
     breakers: Breakers = field(default_factory=Breakers)
     rates: Rates = field(default_factory=Rates)
     paces: dict[str, Pace] = field(default_factory=dict)  # of held events, by topic
+    # when each paced campaign may be woken again
+    woken_next: dict[Lane, dict[str, int]] = field(default_factory=lambda: {lane: {} for lane in Lane})
     quiet: dict[Lane, Quiet] = field(default_factory=lambda: {lane: Quiet() for lane in Lane})  # since a stage of this process committed
     trace: Callable[..., None] = lambda *_args: None
     public_url: str = ""  # where people outside reach intake: links in ads; empty: nowhere

@@ -14,7 +14,9 @@ from ims.ports.records import Change, Due
 from ims.protocol.envelope import Record
 from ims.protocol.events import SendRequested
 from ims.rules import calls
+from ims.rules.campaigns import GATED
 from ims.runtime.context import Context
+from ims.runtime.gate import wake
 from ims.runtime.pace import Out, Pace
 
 _AGAIN_MS = 30_000
@@ -23,6 +25,7 @@ _FORGET_MS = 120_000  # what became a dead letter, say, is neither sent nor park
 
 async def release_due(lane: Lane, ctx: Context, due: Due) -> int:
     """Release what may be; how many there were. Lanes are separate loops, so auth never waits for mass."""
+    await wake(lane, ctx, due)
     now = ctx.clock()
     paces = {topic: ctx.paces.setdefault(topic, Pace()) for topic in topics.sends(lane)}
     for pace in paces.values():
@@ -42,12 +45,14 @@ async def release_due(lane: Lane, ctx: Context, due: Due) -> int:
 async def _look(pace: Pace, lane: Lane, ctx: Context, due: Due) -> None:
     """Find out what became of the events that are out."""
     now = ctx.clock()
-    back = await due.parked(lane, list(pace.out))
-    away = {id_: out for id_, out in pace.out.items() if id_ not in back}
+    parked = await due.parked(lane, list(pace.out))
+    # what its campaign holds back says nothing of the provider
+    back = {id_: event.due_at for id_, event in parked.items() if event.reason != GATED}
+    away = {id_: out for id_, out in pace.out.items() if id_ not in parked}
     rows = await ctx.journal.dispatches(lane, list({out.key for out in away.values()}))
     sent = [id_ for id_, out in away.items() if out.key in rows and calls.settled(rows[out.key], out.positions)]
     lost = [id_ for id_, out in away.items() if out.since < now - _FORGET_MS]
-    for id_ in {*back, *sent, *lost}:
+    for id_ in {*parked, *sent, *lost}:
         del pace.out[id_]
     pace.came(len(sent), len(back), max(back.values(), default=0), now, int(ctx.timing.park_s * 1000))
 

@@ -21,9 +21,11 @@ from ims.protocol.events import MessageRefused, Outcome, Refusal, Row, SendFinis
 from ims.protocol.ids import derived
 from ims.rules import calls
 from ims.rules.calls import Next
+from ims.rules.campaigns import GATED, held_name
 from ims.rules.parts import variables_in
 from ims.runtime.context import Context
 from ims.runtime.errand import Errand
+from ims.runtime.gate import gated
 from ims.runtime.pools import account_name
 from ims.runtime.stage import CONFLICT_TRIES, Decision
 from ims.telemetry import CLAIMS, HELD, SENT
@@ -31,6 +33,7 @@ from ims.telemetry import CLAIMS, HELD, SENT
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
 _MAX_PARK_S = 300.0
 _BREAKER = "breaker"
+_AS_LONG_AS_SAID = (_BREAKER, GATED)  # a breaker waits longer each time by itself; who holds a campaign wakes it
 _CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
 
 Refusals = dict[int, tuple[str, str]]  # position -> (result, result code)
@@ -100,6 +103,10 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
     errand = Errand(event, event.data, ctx, how.family, ctx.pool(how.family, event.lane), directory)
     work = _Work(errand, how)
     rows = {r.pos: r for r in event.data.rows}
+    if held := await gated(ctx, event, event.data, directory, errand.load):
+        return Decision(
+            rows=len(rows), note=await _settle(work, held, (), _Tried(-1, None, (event.data.send_by - ctx.clock()) / 1000, GATED))
+        )
     target = errand.target()
     rate = target.abilities.rate_per_s if target else 0
     # before any claim, since a lease must not run out while waiting
@@ -311,14 +318,16 @@ async def _settle(work: _Work, d: Dispatch, tried: Sequence[_Tried], parked: _Tr
             now = ctx.clock()
             tries = max((c.tries for c in left), default=0)
             wait_s = parked.park_s if parked else ctx.timing.park_s
-            if not parked or parked.reason != _BREAKER:  # a breaker waits longer each time by itself
+            if not parked or parked.reason not in _AS_LONG_AS_SAID:
                 wait_s = min(_MAX_PARK_S, wait_s * 2 ** min(6, tries // ctx.timing.provider_tries))
             due = now + max(100, int(wait_s * 1000))
             if now <= request.send_by:
                 due = min(due, request.send_by + 1000)
             emit = Emit(topics.send(request.send_type, event.lane), event.id, request, event.subject, event.lane, event.channel)
             reason = parked.reason if parked else "left"
-            change.held.append(HeldEvent(ctx.envelopes.seal(emit, event.trace, now), due, reason, now, request.send_by))
+            campaign = held_name(request.shared.service_key, request.shared.campaign_id)
+            record = ctx.envelopes.seal(emit, event.trace, now)
+            change.held.append(HeldEvent(record, due, reason, now, request.send_by, campaign, len(wanted)))
             note = f"parked: {reason}"
         return outputs(event, request, d, wanted), change
 

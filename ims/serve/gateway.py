@@ -17,6 +17,7 @@ from ims.codes import CODES
 
 FORWARDED = "x-ims-forwarded-for"
 TOKEN = "x-ims-internal"  # noqa: S105 - the header's name; its value is drawn at each start
+CENTERS = ("files", "campaigns")  # first parts, after the service key, of what center answers
 _TIMEOUT_S = 120.0
 _BUSY = json.dumps({"code": "9998", "message": CODES["9998"].ko}, ensure_ascii=False).encode()
 _HOP = {"connection", "transfer-encoding"}
@@ -26,7 +27,7 @@ _DROPPED = {b"host", b"connection", b"transfer-encoding", b"content-length", FOR
 def is_centers(path: str) -> bool:
     """Whether center answers this path."""
     parts = path.split("/", 4)
-    return len(parts) > 3 and parts[1] == "ims" and parts[3] == "files"
+    return len(parts) > 3 and parts[1] == "ims" and parts[3] in CENTERS
 
 
 class Beside:

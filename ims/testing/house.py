@@ -23,6 +23,7 @@ from ims.adapters.embedded.shared import EmbeddedShared
 from ims.adapters.embedded.shared import metadata as shared_metadata
 from ims.adapters.embedded.store import EmbeddedStore
 from ims.adapters.embedded.traces import AGING, EmbeddedTraces
+from ims.adapters.sql.campaigns import SqlProgresses
 from ims.adapters.sql.changes import append_records
 from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
@@ -199,6 +200,7 @@ class House:
             due=SqlDue(self.store.lanes),
             retention=SqlRetention(self.store, AGING),
             results=SqlResults(self.store.lanes),
+            progresses=SqlProgresses(self.store.lanes),
             registry=self.registry,
             shared=EmbeddedShared(self._shared_file, clock),
             traces=EmbeddedTraces(embedded.files),

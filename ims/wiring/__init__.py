@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from ims.adapters.http.guarded import GuardedClient
+from ims.adapters.sql.campaigns import SqlProgresses
 from ims.adapters.sql.database import Database
 from ims.adapters.sql.lane_store import LaneStore
 from ims.adapters.sql.queries import SqlDue, SqlResults
@@ -58,6 +59,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         due=SqlDue(stores.lanes.lanes),
         retention=SqlRetention(stores.lanes, stores.aging),
         results=SqlResults(stores.lanes.lanes),
+        progresses=SqlProgresses(stores.lanes.lanes),
         registry=registry,
         shared=stores.shared,
         traces=stores.traces,

@@ -12,7 +12,7 @@ from functools import cache
 from sqlalchemy import Connection, bindparam, delete, inspect, literal_column, select, update
 from sqlalchemy.schema import CreateTable, DropTable
 
-from ims.adapters.sql.counters import count, seoul_day
+from ims.adapters.sql.counters import count, count_campaigns, seoul_day
 from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import acceptance_slice, payloads
 from ims.adapters.sql.statements import Statement, once, padded, places
@@ -193,10 +193,17 @@ def store_births(conn: Connection, births: Sequence[Birth], attributes: Sequence
 def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> None:
     """What makes `pending` countable: accepted minus settled. So many rows of each birth event were accepted just now."""
     moves: dict[tuple[str, str, str, str], int] = {}
+    campaigns: dict[tuple[str, str, str], int] = {}
+    at = 0
     for b, rows in births:
         key = (seoul_day(b.received_at), b.service_key, Channel(b.channel).code, "RECEIVED")
         moves[key] = moves.get(key, 0) + rows
+        if b.campaign_id:
+            at = max(at, b.received_at)
+            name = (b.service_key, b.campaign_id, "RECEIVED")
+            campaigns[name] = campaigns.get(name, 0) + rows
     count(conn, moves)
+    count_campaigns(conn, campaigns, at)
 
 
 def approve(conn: Connection, births: Sequence[tuple[Birth, Sequence[bytes]]], days: Sequence[int]) -> None:

@@ -119,7 +119,7 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         _write_dispatches(conn, change.dispatches)
     if change.arrays:
         _new_arrays.many(conn, [_array_row(a) for a in change.arrays])
-    _hold.many(conn, sorted(map(_held_row, change.held)))
+    hold(conn, change.held)
     release(conn, change.released)
     if change.dead:
         letters = sorted(change.dead, key=lambda d: (d.record.id, d.stage))
@@ -130,6 +130,11 @@ def apply(conn: Connection, change: Change, at: int) -> None:
         _audit.many(conn, [(id_, a.at, a.who, a.action, a.target, a.note) for id_, a in change.audits])
     if change.history:
         settled.write(conn, change.history)
+
+
+def hold(conn: Connection, events: Sequence[HeldEvent]) -> None:
+    """Park events; one that is parked already waits anew."""
+    _hold.many(conn, sorted(map(_held_row, events)))
 
 
 def one_statement(change: Change) -> bool:
@@ -147,7 +152,8 @@ def release(conn: Connection, taken: Sequence[Taken]) -> None:
 
 def _held_row(h: HeldEvent) -> tuple[object, ...]:
     r = h.record
-    return (r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, h.reason, attributes_text(r), r.data)
+    why = (h.reason, h.campaign, h.messages)
+    return (r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, *why, attributes_text(r), r.data)
 
 
 def _dead_row(d: DeadLetter) -> tuple[object, ...]:

@@ -13,14 +13,22 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from ims.adapters.sql.lane_tables import daily
+from ims.adapters.sql.lane_tables import campaign_counts, daily
 from ims.adapters.sql.statements import or_change
 
 Counter = tuple[str, str, str, str]  # day, service key, report type, result
 
+CampaignCounter = tuple[str, str, str]  # service key, campaign_id, result
+
 _SEOUL = ZoneInfo("Asia/Seoul")
 _move = or_change(
     daily, ["day", "service_key", "report_type", "result", "count"], lambda stored, given: {"count": stored.count + given.count}
+)
+
+_move_campaign = or_change(
+    campaign_counts,
+    ["service_key", "campaign_id", "result", "count", "at"],
+    lambda stored, given: {"count": stored.count + given.count, "at": given.at},
 )
 
 
@@ -33,3 +41,8 @@ def seoul_day(at_ms: int) -> str:
 def count(conn: Connection, moves: Mapping[Counter, int]) -> None:
     """Move counters by the given amounts."""
     _move.many(conn, [(*counter, by) for counter, by in sorted(moves.items()) if by])
+
+
+def count_campaigns(conn: Connection, moves: Mapping[CampaignCounter, int], at: int) -> None:
+    """Move how far campaigns are, in the same transaction, after the day's counters."""
+    _move_campaign.many(conn, [(*counter, by, at) for counter, by in sorted(moves.items()) if by])

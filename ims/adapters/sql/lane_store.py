@@ -89,5 +89,6 @@ def birth_of(envelopes: Envelopes, attributes: dict[str, str], data: bytes) -> t
         raise TypeError(f"a payload row holds a {event.type}")
     shared = message.shared
     record = Record(topics.recv(shared.channel, event.lane), attributes, data)
-    birth = Birth(message.birth, event.lane, shared.service_key, shared.channel, len(message.rows), message.received_at, record)
+    about = (message.birth, event.lane, shared.service_key, shared.channel, len(message.rows), message.received_at)
+    birth = Birth(*about, record, shared.campaign_id)
     return birth, [acceptance_key(shared.service_key, row.message_id) for row in message.rows]

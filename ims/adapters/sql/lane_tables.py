@@ -89,6 +89,20 @@ daily = Table(
     **ON_A_SERVER,
 )
 
+# How far each campaign is: accepted ones under RECEIVED, settled ones under their result. Moved as the day's counters are.
+campaign_counts = Table(
+    "campaign_counts",
+    metadata,
+    Column("service_key", name(40), primary_key=True),
+    Column("campaign_id", name(30), primary_key=True),
+    Column("result", identifier(12), primary_key=True),
+    Column("count", number64(), nullable=False),
+    Column("at", number64(), nullable=False),  # when it last moved: how it is forgotten
+    Index("campaign_counts_by_time", "at"),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
 # Result arrays (invariant 11): what polling, replay and the callbacks repeat unchanged.
 arrays = Table(
     "arrays",
@@ -129,7 +143,7 @@ outbox = Table(
     **ON_A_SERVER,
 )
 
-# Events parked while a provider is away (invariant 9).
+# Events that wait: for a provider to come back (invariant 9), for their campaign to go on, for the time that was reserved.
 held = Table(
     "held",
     metadata,
@@ -140,12 +154,16 @@ held = Table(
     Column("since", number64(), nullable=False),
     Column("send_by", number64(), nullable=False),
     Column("reason", name(60), nullable=False),
+    Column("campaign", name(80), nullable=False),  # ims.rules.campaigns.held_name; empty: of events parked before there was one
+    Column("messages", Integer, nullable=False),
     Column("attributes", Text, nullable=False),
     Column("data", sealed(), nullable=False),  # last: what stands after 40 KB can only be read by walking through them
     Index("held_due", "topic", "due_at"),
     Index("held_over", "send_by"),
     Index("held_since", "since"),
     Index("held_by_birth", "birth"),
+    Index("held_by_campaign", "campaign", "reason", "since"),
+    Index("held_by_reason", "reason", "campaign"),
     **ON_A_SERVER,
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ims.adapters.sql import due, results
 from ims.adapters.sql.database import Database
 from ims.lanes import Lane
-from ims.ports.records import StoredArray, Taken
+from ims.ports.records import Parked, StoredArray, Taken
 from ims.ports.results import Endpoint
 
 
@@ -32,8 +32,14 @@ class SqlDue:
             return []
         return await self._lanes[lane].write(lambda conn: due.take_held(conn, now, again_at, most))
 
-    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
+    async def parked(self, lane: Lane, ids: Sequence[str]) -> dict[str, Parked]:
         return await self._lanes[lane].read(lambda conn: due.parked(conn, ids), few=True)
+
+    async def waiting(self, lane: Lane, reason: str) -> list[str]:
+        return await self._lanes[lane].read(lambda conn: due.waiting(conn, reason), few=True)
+
+    async def wake(self, lane: Lane, campaign: str, reason: str, due_at: int, most: int) -> tuple[int, int]:
+        return await self._lanes[lane].write(lambda conn: due.wake(conn, campaign, reason, due_at, most))
 
 
 class SqlResults:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, select, update
 
 from ims.adapters.sql import registry_writes as writes
+from ims.adapters.sql.campaigns import SqlCampaigns
 from ims.adapters.sql.database import Database
 from ims.adapters.sql.opted_out import among
 from ims.adapters.sql.push_tokens import SqlPushTokens
@@ -78,6 +79,7 @@ class SqlRegistry:
         self._sealer = sealer
         self._now_ms = now_ms
         self.push_tokens = SqlPushTokens(db, sealer, now_ms)
+        self.campaigns = SqlCampaigns(db, self._write, now_ms)
         self._monotonic = monotonic
         self._snapshot: Snapshot | None = None
         self._loaded_at = self._checked_at = float("-inf")

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, or_, select
 
 from ims.adapters.sql.registry_tables import (
+    approving_customers,
     callback_secrets,
+    campaigns,
     credentials,
     customers,
     endpoints,
@@ -30,7 +32,9 @@ from ims.lanes import Lane
 from ims.ports.push import PushApp
 from ims.ports.registry import Customer, ServiceKey, Template
 from ims.protocol.sealing import Sealer
+from ims.rules.campaigns import RESERVED_MS, Order, State
 
+ORDERED_MS = RESERVED_MS + 2 * 86_400_000  # an order is in force as long as a message may wait: until its time, then a day
 LIVE_SECRETS = 2  # contract 2: two live callback secrets during rotation
 _TRIES = 5
 
@@ -52,6 +56,8 @@ class Snapshot:
     provider_words: dict[tuple[str, str], tuple[bool, int | None]]  # (family, provider) -> stopped, weight
     brands: frozenset[tuple[str, str]]  # of RCS
     chatbots: frozenset[tuple[str, str, str]]  # customer, brand, number
+    approving: frozenset[str]  # customers whose campaigns wait for an approval
+    orders: dict[tuple[str, str], tuple[str, int, bool]]  # (service key, campaign_id) -> state, pace, approved
 
     def service_key(self, key: str) -> ServiceKey | None:
         return self.keys.get(key)
@@ -88,6 +94,14 @@ class Snapshot:
 
     def provider_weight(self, family: str, provider: str) -> int | None:
         return self.provider_words.get((family, provider), (False, None))[1]
+
+    def campaign(self, customer: str, service_key: str, campaign_id: str) -> Order | None:
+        if not campaign_id or not (self.orders or self.approving):
+            return None
+        state, pace_per_s, approved = self.orders.get((service_key, campaign_id), (State.RUNNING, 0, False))
+        if state == State.RUNNING and customer in self.approving and not approved:
+            return Order(State.WAITING, pace_per_s)
+        return None if state == State.RUNNING and not pace_per_s else Order(State(state), pace_per_s)
 
     def stopped(self, *, customer: str, template: str, sender: str, campaign: str) -> bool:
         if not self.stops:
@@ -153,6 +167,11 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
             for row in conn.execute(select(provider_words))
         },
         brands=_pairs(conn, rcs_brands, "brand_key"),
+        approving=frozenset(conn.execute(select(approving_customers.c.customer)).scalars()),
+        orders={
+            (row.service_key, row.campaign_id): (row.state, row.pace_per_s, bool(row.approved_by))
+            for row in conn.execute(select(campaigns).where(campaigns.c.changed_at > now_ms - ORDERED_MS))
+        },
         chatbots=frozenset((row.customer, row.brand_key, row.number) for row in conn.execute(select(rcs_chatbots))),
         push_apps={
             (row.customer, row.app_id): PushApp(row.app_id, bool(row.fcm), bool(row.apns))

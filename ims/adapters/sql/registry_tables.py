@@ -172,6 +172,26 @@ stops = Table(
     **ON_A_SERVER,
 )
 
+# Customers nothing of whose campaigns leaves before it is approved.
+approving_customers = Table("approving_customers", metadata, _customer(key=True), _created_at(), **ON_A_SERVER)
+
+# What was ordered of campaigns. One without a row runs as its lane does.
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("service_key", name(40), primary_key=True),
+    Column("campaign_id", name(30), primary_key=True),
+    _customer(),
+    Column("state", String(10), nullable=False),  # running, paused, cancelled
+    Column("pace_per_s", Integer, nullable=False),  # 0: none of its own
+    Column("approved_by", name(40), nullable=False),  # user name; empty: nobody yet
+    Column("changed_at", BigInteger, nullable=False),
+    _created_at(),
+    Index("campaigns_by_change", "changed_at"),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
 # Apps that push goes to; the keys of their services are sealed together: JSON of ims.ports.push.PushKeys.
 push_apps = Table(
     "push_apps",

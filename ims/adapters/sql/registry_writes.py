@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, s
 from ims.adapters.sql.push_tokens import open_keys, seal_keys
 from ims.adapters.sql.registry_snapshot import secret_context, service_key_of
 from ims.adapters.sql.registry_tables import (
+    approving_customers,
     callback_secrets,
     credentials,
     customers,
@@ -163,6 +164,10 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
         conn.execute(insert_ignored(rcs_brands), of_brand)
         for number in brand.chatbots:
             conn.execute(insert_ignored(rcs_chatbots), {**of_brand, "number": number})
+    if entry.approves_campaigns is not None:
+        conn.execute(delete(approving_customers).where(approving_customers.c.customer == name))
+    if entry.approves_campaigns:
+        conn.execute(insert(approving_customers), {"customer": name, "created_at": now_ms})
     for template in entry.templates:
         _register_template(conn, now_ms, name, template)
     for app in entry.push_apps:

@@ -14,9 +14,10 @@ from sqlalchemy import Column, Connection, Table, delete, select
 from ims.adapters.sql import partitions
 from ims.adapters.sql.acceptance import Slices
 from ims.adapters.sql.lane_store import LaneStore
-from ims.adapters.sql.lane_tables import arrays, dispatches, history, payloads
+from ims.adapters.sql.lane_tables import arrays, campaign_counts, dispatches, held, history, payloads
 from ims.lanes import Lane
 from ims.protocol.ids import day_of, first_of_day
+from ims.rules.campaigns import RESERVED, RESERVED_MS
 
 _PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
 _KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
@@ -56,7 +57,10 @@ def drop_page(conn: Connection, slices: Slices, lane: Lane, now: int, keep_from:
     """What the store itself keeps; how much went."""
     closed = day_of(min(keep_from, now - _KEEP_CLOSED_MS))
     first = {dispatches: closed, payloads: closed, history: day_of(keep_from)}
-    gone = slices.drop_before(conn, closed)
+    waits = conn.execute(select(held.c.id).where(held.c.reason == RESERVED).limit(1)).first() is not None
+    kept = min(closed, day_of(now - RESERVED_MS)) if waits else closed  # a reservation is found, and cancelled, by its id
+    gone = slices.drop_before(conn, kept)
+    gone += conn.execute(delete(campaign_counts).where(campaign_counts.c.at < keep_from)).rowcount
     if conn.dialect.name == "mysql":
         partitions.cut_ahead(conn, lane, day_of(now))
         gone += partitions.drop_before(conn, {table.name: day for table, day in first.items()})

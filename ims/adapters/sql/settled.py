@@ -13,7 +13,7 @@ from functools import cache
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
-from ims.adapters.sql.counters import count, seoul_day
+from ims.adapters.sql.counters import count, count_campaigns, seoul_day
 from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import history
 from ims.adapters.sql.statements import Statement, once, or_change, padded, sqlite
@@ -48,6 +48,8 @@ def _first_of_all(conn: Connection, rows: Sequence[HistoryRow]) -> bool:
     driver.execute("RELEASE history")
     if fresh:
         count(conn, Counter((seoul_day(r.received_at), r.service_key, r.report_type, r.result) for r in rows))
+        of_campaigns = Counter((r.service_key, r.campaign_id, r.result) for r in rows if r.campaign_id)
+        count_campaigns(conn, of_campaigns, max(r.report_at for r in rows))
     return fresh
 
 
@@ -62,6 +64,7 @@ def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
     fresh: list[HistoryRow] = []
     later: list[HistoryRow] = []
     moves: Counter[tuple[str, str, str, str]] = Counter()
+    of_campaigns: Counter[tuple[str, str, str]] = Counter()
     for r in sorted(rows, key=lambda r: (r.birth, r.pos, r.number)):
         day = seoul_day(r.received_at)
         number, report_type, result = stored.get((r.birth, r.pos), (0, "", ""))
@@ -70,9 +73,13 @@ def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
         if number:
             moves[day, r.service_key, report_type, result] -= 1
         moves[day, r.service_key, r.report_type, r.result] += 1
+        if r.campaign_id:
+            of_campaigns[r.service_key, r.campaign_id, result] -= 1 if number else 0
+            of_campaigns[r.service_key, r.campaign_id, r.result] += 1
         (later if number else fresh).append(r)
         stored[r.birth, r.pos] = (r.number, r.report_type, r.result)
     if _new.many(conn, fresh) < len(fresh):
         raise Raced("history was written meanwhile")
     _change.many(conn, later)
     count(conn, moves)
+    count_campaigns(conn, of_campaigns, max(r.report_at for r in rows))

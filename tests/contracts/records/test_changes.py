@@ -206,7 +206,7 @@ async def test_one_that_was_parked_anew_stays_when_the_older_rest_ends(records):
     (taken,) = await db.write(lambda conn: due.take_held(conn, NOW, NOW + 5_000, {"SEND-SMS-realtime": 10}))
     await db.write(apply(Change(held=[held("e1", due_at=NOW + 9_000)])))
     await db.write(lambda conn: changes.release(conn, [taken]))
-    assert await db.read(lambda conn: due.parked(conn, ["e1"])) == {"e1": NOW + 9_000}
+    assert await db.read(lambda conn: due.parked(conn, ["e1"])) == {"e1": (NOW + 9_000, "away")}
 
 
 # --- deadlines
