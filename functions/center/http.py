@@ -23,8 +23,8 @@ async def answer(request: Request, desk: Desk) -> Response:
 
 
 async def _answer(request: Request, desk: Desk) -> Response:
-    if found := PATH.fullmatch(request.scope["path"]):
-        return success(await campaigns(request, desk, found))
+    if campaign := PATH.fullmatch(request.scope["path"]):
+        return success(await campaigns(request, desk, campaign))
     path = _FILES.fullmatch(request.scope["path"])
     if path is None:
         raise Rejected("1404")

@@ -1,6 +1,6 @@
-"""center: what customers manage; for now the files that their messages carry.
+"""center: what customers manage: the files that their messages carry, and campaigns that are under way.
 
-HTTP in under /ims/{serviceKey}/files: upload, look, delete. Emits nothing; what it keeps is durable before 0000 is said.
+HTTP in under /ims/{serviceKey}/files and .../campaigns. Emits nothing; what it keeps is durable before 0000 is said.
 Never sends anything and never calls another function.
 """
 

@@ -12,8 +12,9 @@ down_revision = "0002_arrays_open"
 branch_labels = None
 depends_on = None
 
+number64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLE = {"if_not_exists": True, "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-INDEXES = {"held_by_campaign": ["campaign", "reason", "since"], "held_by_reason": ["reason", "campaign"]}
+INDEXES = {"held_by_campaign": ["campaign", "reason", "since", "messages"], "held_by_reason": ["reason", "campaign"]}
 
 
 def text_of(length: int, charset: str = "utf8mb4") -> TypeEngine[str]:
@@ -37,8 +38,8 @@ def upgrade() -> None:
         sa.Column("service_key", text_of(40), primary_key=True),
         sa.Column("campaign_id", text_of(30), primary_key=True),
         sa.Column("result", text_of(12, "ascii"), primary_key=True),
-        sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("count", number64, nullable=False),
+        sa.Column("at", number64, nullable=False),
         sa.Index("campaign_counts_by_time", "at"),
         sqlite_with_rowid=False,
         **TABLE,

@@ -152,8 +152,8 @@ def release(conn: Connection, taken: Sequence[Taken]) -> None:
 
 def _held_row(h: HeldEvent) -> tuple[object, ...]:
     r = h.record
-    why = (h.reason, h.campaign, h.messages)
-    return (r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, *why, attributes_text(r), r.data)
+    about = (r.id, r.attributes["subject"], r.topic, h.due_at, h.since, h.send_by, h.reason)
+    return (*about, attributes_text(r), r.data, h.campaign, h.messages)
 
 
 def _dead_row(d: DeadLetter) -> tuple[object, ...]:

@@ -154,15 +154,15 @@ held = Table(
     Column("since", number64(), nullable=False),
     Column("send_by", number64(), nullable=False),
     Column("reason", name(60), nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("data", sealed(), nullable=False),  # what stands after 40 KB can only be read by walking through them: it is in an index
     Column("campaign", name(80), nullable=False),  # ims.rules.campaigns.held_name; empty: of events parked before there was one
     Column("messages", Integer, nullable=False),
-    Column("attributes", Text, nullable=False),
-    Column("data", sealed(), nullable=False),  # last: what stands after 40 KB can only be read by walking through them
     Index("held_due", "topic", "due_at"),
     Index("held_over", "send_by"),
     Index("held_since", "since"),
     Index("held_by_birth", "birth"),
-    Index("held_by_campaign", "campaign", "reason", "since"),
+    Index("held_by_campaign", "campaign", "reason", "since", "messages"),
     Index("held_by_reason", "reason", "campaign"),
     **ON_A_SERVER,
 )
