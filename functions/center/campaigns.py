@@ -14,9 +14,9 @@ from starlette.requests import Request
 
 from functions.center.desk import Desk
 from ims.errors import Rejected
-from ims.ports.campaigns import Ordered, Progress
+from ims.ports.campaigns import Ordered, Progress, State
 from ims.rules import credentials
-from ims.rules.campaigns import RESERVED, State
+from ims.rules.campaigns import RESERVED
 from ims.rules.faults import Fault, Rejections
 from ims.runtime.clients.answers import WrongMethod
 from ims.runtime.clients.bodies import content_type, whole

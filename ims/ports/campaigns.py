@@ -1,12 +1,32 @@
-"""Campaigns as their customers steer them: what is ordered of one, and how far it is."""
+"""Campaigns as their customers steer them: what is ordered of one, and how far it is.
+
+An order is in the registry, which every process reads at most five seconds late. What it holds back is parked (`held`) in
+its lane, not refused; what stands in a call that was begun is brought to its end, whatever is ordered.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from ims.rules.campaigns import State
+
+class State(StrEnum):
+    """Where a campaign stands."""
+
+    RUNNING = "running"
+    WAITING = "waiting"  # for the approval that its customer's setting asks for
+    PAUSED = "paused"
+    CANCELLED = "cancelled"  # for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is ordered of a campaign. None where nothing is: it runs as fast as its lane does."""
+
+    state: State
+    pace_per_s: int = 0  # messages a second; 0: no limit of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ims.lanes import Lane
-from ims.ports.campaigns import Campaigns
+from ims.ports.campaigns import Campaigns, Order
 from ims.ports.push import PushApp, PushTokens
-from ims.rules.campaigns import Order
 
 
 @dataclass(frozen=True, slots=True)

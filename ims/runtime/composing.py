@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ims import results
 from ims.lanes import Lane
+from ims.ports.campaigns import State
 from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
-from ims.rules.campaigns import State
 from ims.rules.night import ad_window_closed
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 
 from ims.errors import Unavailable
 from ims.lanes import Lane
+from ims.ports.campaigns import Order, State
 from ims.ports.dispatch import CallStatus, Dispatch
 from ims.ports.records import Due
 from ims.ports.registry import Directory
 from ims.protocol.envelope import Event
 from ims.protocol.events import SendRequested
 from ims.rules import calls
-from ims.rules.campaigns import GATED, Order, State, held_name, parts_of
+from ims.rules.campaigns import GATED, held_name, parts_of
 from ims.runtime.context import Context
 
 WOKEN_AT_ONCE = 50  # events of one campaign in one round: as many as may be out

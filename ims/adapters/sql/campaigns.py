@@ -12,9 +12,9 @@ from ims.adapters.sql.lane_tables import campaign_counts, held
 from ims.adapters.sql.registry_tables import campaigns
 from ims.errors import Rejected
 from ims.lanes import Lane
-from ims.ports.campaigns import Ordered, Progress
+from ims.ports.campaigns import Ordered, Progress, State
 from ims.ports.clock import Clock
-from ims.rules.campaigns import State, held_name
+from ims.rules.campaigns import held_name
 
 
 class SqlCampaigns:

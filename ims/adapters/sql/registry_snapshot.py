@@ -29,10 +29,11 @@ from ims.adapters.sql.registry_tables import (
 )
 from ims.errors import Misconfigured, Poison
 from ims.lanes import Lane
+from ims.ports.campaigns import Order, State
 from ims.ports.push import PushApp
 from ims.ports.registry import Customer, ServiceKey, Template
 from ims.protocol.sealing import Sealer
-from ims.rules.campaigns import RESERVED_MS, Order, State
+from ims.rules.campaigns import RESERVED_MS
 
 ORDERED_MS = RESERVED_MS + 2 * 86_400_000  # an order is in force as long as a message may wait: until its time, then a day
 LIVE_SECRETS = 2  # contract 2: two live callback secrets during rotation
