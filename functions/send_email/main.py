@@ -16,7 +16,7 @@ from cloudevents.http import CloudEvent
 from ims import results
 from ims.lanes import Lane
 from ims.ports.dispatch import REJECTED, Call
-from ims.ports.providers import OutgoingCall
+from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
 from ims.rules import unsubscribe
@@ -38,10 +38,7 @@ async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ct
 def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Context) -> OutgoingCall:
     """The call, with the link of each recipient who gets one."""
     outgoing = composing.compose(call, request, rows, ctx)
-    members = [
-        member._replace(fields={**member.fields, UNSUBSCRIBE: _link(request, row, ctx)}) if _wants_link(request, row) else member
-        for member, row in zip(outgoing.members, rows, strict=True)
-    ]
+    members = [_linked(m, request, r, ctx) if _wants_link(request, r) else m for m, r in zip(outgoing.members, rows, strict=True)]
     return dataclasses.replace(outgoing, members=members)
 
 
@@ -50,8 +47,11 @@ def _wants_link(request: SendRequested, row: Row) -> bool:
     return shared.lane is Lane.AD or OPT_OUT_LINK in ((row.text if row.text is not None else shared.text) or "")
 
 
-def _link(request: SendRequested, row: Row, ctx: Context) -> str:
-    return unsubscribe.link(ctx.public_url, unsubscribe.token(ctx.sealer, request.shared.customer, Channel.EMAIL, row.to))
+def _linked(member: Outgoing, request: SendRequested, row: Row, ctx: Context) -> Outgoing:
+    """With the link as a field, for headers, and as a value like any other, so that every provider can render the text."""
+    token = unsubscribe.token(ctx.sealer, request.shared.customer, Channel.EMAIL, row.to)
+    link = {UNSUBSCRIBE: unsubscribe.link(ctx.public_url, token)}
+    return member._replace(fields={**member.fields, **link}, mapping={**member.mapping, **link})
 
 
 async def handle(event: Event, ctx: Context) -> Decision:
