@@ -21,9 +21,9 @@ from ims.errors import Rejected
 from ims.lanes import TRAITS, Lane
 from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
+from ims.rules import law, night
 from ims.rules.fallback import KINDS, PHONE
 from ims.rules.lane import derive, is_ad
-from ims.rules.night import ad_window_closed
 from ims.rules.text import normalise
 from ims.runtime.clients.callers import Asker
 from ims.topics import Channel, may_exist
@@ -215,10 +215,10 @@ def _lane(
         return lane
     ads = FORMS[channel].ads
     if ads is Ads.NEVER:
-        why = ("2061", "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
+        why = (law.NO_ALIMTALK_ADS.answer, "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
         faults.append(Fault(why[1], why[0], "알림톡으로는 광고를 보낼 수 없습니다.", "An AlimTalk may not carry advertisements."))
-    elif ads is Ads.BY_DAY and ad_window_closed(asker.now_ms):
-        faults.append(Fault("", "2060", "20:50부터 08:00까지입니다.", "It is between 20:50 and 08:00 in Seoul.", passing=True))
+    elif ads is Ads.BY_DAY and night.ad_window_closed(channel, asker.now_ms):
+        faults.append(Fault("", law.NIGHT.answer, *night.words(channel), passing=True))
     return lane
 
 

@@ -39,7 +39,7 @@ class Ads(Enum):
     """When a channel may carry advertisements."""
 
     NEVER = auto()  # AlimTalk [Kakao]
-    BY_DAY = auto()  # 08:00 to 20:50 in Seoul
+    BY_DAY = auto()  # not at night (ims.rules.night)
     ALWAYS = auto()  # e-mail, the medium that the law excepts
 
 

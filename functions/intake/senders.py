@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functions.intake.faults import Fault
+from ims.rules import law
 from ims.rules.email import address, domain_of
 from ims.rules.phone import callback as callback_number
 from ims.runtime.clients.callers import Asker
@@ -14,7 +15,7 @@ def registered_callback(raw: str, field: str, asker: Asker, faults: list[Fault])
         return ""
     number = callback_number(raw)
     if number is None or not asker.directory.owns_callback(asker.customer.name, number):
-        faults.append(Fault(field, "2051"))
+        faults.append(Fault(field, law.SENDER_REGISTERED.answer))
     return number or ""
 
 
@@ -25,7 +26,7 @@ def registered_mailbox(raw: str, field: str, asker: Asker, faults: list[Fault]) 
     mailbox = address(raw)
     if mailbox is None or not asker.directory.owns_domain(asker.customer.name, domain_of(mailbox)):
         ko = "등록된 발신 도메인의 주소여야 합니다."
-        faults.append(Fault(field, "2051", ko, "It must be an address of a registered sending domain."))
+        faults.append(Fault(field, law.SENDER_REGISTERED.answer, ko, "It must be an address of a registered sending domain."))
     return mailbox or ""
 
 

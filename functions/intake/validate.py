@@ -22,6 +22,7 @@ from functions.intake.fields import MAX_ROWS, Common
 from functions.intake.form import Form, Recipient, WantedFile
 from ims.lanes import Lane
 from ims.protocol.events import Shared
+from ims.rules import law
 from ims.runtime.clients.callers import Asker
 from ims.topics import Channel
 
@@ -127,7 +128,7 @@ class Many:
             return read
         who, mapping = read
         if self.lane is not Lane.AD and content.texts.becomes_ad(mapping):
-            return [Fault("mapping", "2061", "광고이면 ad_flag를 Y로 보내십시오.", "Set ad_flag to Y for an advertisement.")]
+            return [Fault("mapping", law.AD_MARK.answer, "광고이면 ad_flag를 Y로 보내십시오.", "Set ad_flag to Y for an advertisement.")]
         bill_code = receiver.get("bill_code", content.bill_code)
         row = AcceptedRow(receiver["message_id"], who.to, content.trimmed(mapping), bill_code, None, who.kind, who.fields, who.also)
         return row, content.digest(who, bill_code, mapping)

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 import functions_framework.aio
 from cloudevents.http import CloudEvent
 
-from ims import results
 from ims.lanes import Lane
 from ims.ports.dispatch import REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
-from ims.rules import unsubscribe
+from ims.rules import law, unsubscribe
 from ims.rules.email import OPT_OUT_LINK, UNSUBSCRIBE
 from ims.runtime import composing
 from ims.runtime.context import Context
@@ -30,7 +29,7 @@ from ims.topics import Channel
 
 async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
     """As for every channel; and no ad goes out without its way to refuse."""
-    if not ctx.public_url and (without := {r.pos: (REJECTED, results.AD_FORM) for r in rows if _wants_link(request, r)}):
+    if not ctx.public_url and (without := {r.pos: (REJECTED, law.AD_OPT_OUT.result) for r in rows if _wants_link(request, r)}):
         return without | await composing.refusals(event, request, [r for r in rows if r.pos not in without], ctx)
     return await composing.refusals(event, request, rows, ctx)
 

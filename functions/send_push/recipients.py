@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ims import results
 from ims.lanes import Lane
 from ims.ports.dispatch import FAILED, REJECTED, Call, CallStatus
 from ims.ports.providers import OutgoingCall
 from ims.ports.push import PushToken, Retirement
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
+from ims.rules import law
 from ims.rules.night import ad_window_closed, ad_window_left_s
 from ims.runtime.composing import common_refusals, compose
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals
+from ims.topics import Channel
 
 NO_LIVE_TOKEN = "4040"  # noqa: S105 - a code
 USER, TOKEN, TOPIC = "user", "token", "topic"
@@ -59,7 +60,7 @@ class Recipients:
         for row in left:
             if row.to_kind == TOPIC:
                 if ad:  # whose consent that would be, nobody can say
-                    refused[row.pos] = (REJECTED, results.NO_CONSENT)
+                    refused[row.pos] = (REJECTED, law.CONSENT.result)
                 continue
             one = known.get(index[row.pos])
             found = live.get(index[row.pos], []) if row.to_kind == USER else [one] if one else []
@@ -73,7 +74,7 @@ class Recipients:
                 platform = str(row.fields.get("platform", "")) or (one.platform if one else "")
                 self.targets[row.pos] = [Target(index[row.pos].hex(), platform, row.to)]
             if ad and not all(t.consents.night_ad for t in agreed):
-                self.most_ttl_s[row.pos] = ad_window_left_s(now)
+                self.most_ttl_s[row.pos] = ad_window_left_s(Channel.PUSH, now)
         return refused
 
     def compose(self, call: Call, request: SendRequested, rows: Sequence[Row], ctx: Context) -> OutgoingCall:
@@ -116,16 +117,16 @@ def _refusal(row: Row, found: Sequence[PushToken], *, ad: bool, now: int) -> tup
     if row.to_kind == USER and not found:
         return FAILED, NO_LIVE_TOKEN
     if row.to_kind == TOKEN and not found:
-        return (REJECTED, results.NO_CONSENT) if ad else None
+        return (REJECTED, law.CONSENT.result) if ad else None
     if row.to_kind == TOKEN and found[0].retired_code:
         code = found[0].retired_code
         return FAILED, code if code.isdigit() else NO_LIVE_TOKEN
     if any(_agreed(t, ad=ad, now=now) for t in found):
         return None
     at_another_hour = ad and any(t.consents.notification and t.consents.ad for t in found)
-    return REJECTED, results.NIGHT_AD if at_another_hour else results.NO_CONSENT
+    return REJECTED, law.NIGHT.result if at_another_hour else law.CONSENT.result
 
 
 def _agreed(token: PushToken, *, ad: bool, now: int) -> bool:
     consents = token.consents
-    return consents.notification and (not ad or (consents.ad and (consents.night_ad or not ad_window_closed(now))))
+    return consents.notification and (not ad or (consents.ad and (consents.night_ad or not ad_window_closed(Channel.PUSH, now))))

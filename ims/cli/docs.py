@@ -25,6 +25,7 @@ from ims.config import Settings
 from ims.lanes import TRAITS, Lane
 from ims.protocol.events import TYPES
 from ims.results import all_codes
+from ims.rules import law
 from ims.scaling.knobs import Feeding, Knobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,14 @@ def results() -> str:
     return table(
         ("Family", "Code", "Class", "Fallback", "Retried", "Recipient", "Korean", "English"),
         ((r.family, r.code, r.result_class.value, r.fallback, r.retryable, r.recipient_effect, r.ko, r.en) for r in all_codes()),
+    )
+
+
+def rules() -> str:
+    """The rules of law, carriers and Kakao."""
+    return table(
+        ("Rule", "Korean", "English", "From", "Answer", "Result", "Moved by", "Decided in"),
+        ((r.id, r.ko, r.en, r.source, r.answer, r.result, r.moved_by, _code(r.where)) for r in law.rules()),
     )
 
 
@@ -174,6 +183,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "codes": codes,
     "results": results,
+    "rules": rules,
     "metrics": metrics,
     "events": events,
     "topics": topic_table,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ims import results
 from ims.lanes import Lane
 from ims.ports.campaigns import State
 from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
+from ims.rules import law
 from ims.rules.night import ad_window_closed
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals
-from ims.topics import Channel
 
 KEY_TTL_S = 86_400  # as long as any lane's send_by: a call may be repeated under its key until nothing may be sent any more
 
@@ -48,8 +47,8 @@ def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Contex
 
 async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
     """What may have changed since acceptance, for every channel: night for ads, and what `common_refusals` looks at."""
-    if event.lane is Lane.AD and request.shared.channel is not Channel.EMAIL and ad_window_closed(ctx.clock()):
-        return {r.pos: (REJECTED, results.NIGHT_AD) for r in rows}  # e-mail is the medium that the law excepts
+    if event.lane is Lane.AD and ad_window_closed(request.shared.channel, ctx.clock()):
+        return {r.pos: (REJECTED, law.NIGHT.result) for r in rows}
     return await common_refusals(event, request, rows, ctx)
 
 
@@ -58,15 +57,15 @@ async def common_refusals(event: Event, request: SendRequested, rows: Sequence[R
     now = ctx.clock()
     if now > request.send_by:
         first = request.attempt == 1  # a later step's messages were in a call before: that is a failure, not an expiry
-        return {r.pos: (EXPIRED if first else FAILED, results.EXPIRED_IN_QUEUE) for r in rows}
+        return {r.pos: (EXPIRED if first else FAILED, law.EXPIRED.result) for r in rows}
     shared = request.shared
     directory = await ctx.registry.directory()
     sender = shared.sender_key or shared.callback
     if directory.stopped(customer=shared.customer, template=shared.template_code, sender=sender, campaign=shared.campaign_id):
-        return {r.pos: (REJECTED, results.STOPPED) for r in rows}
+        return {r.pos: (REJECTED, law.STOPPED.result) for r in rows}
     order = directory.campaign(shared.customer, shared.service_key, shared.campaign_id)
     if order is not None and order.state is State.CANCELLED:
-        return {r.pos: (CANCELLED if request.attempt == 1 else FAILED, results.STOPPED) for r in rows}
+        return {r.pos: (CANCELLED if request.attempt == 1 else FAILED, law.STOPPED.result) for r in rows}
     index = {r.pos: ctx.sealer.index(r.to) for r in rows}
     gone = await ctx.registry.opted_out(shared.customer, shared.channel, list(index.values()))
-    return {pos: (REJECTED, results.OPTED_OUT) for pos, digest in index.items() if digest in gone} if gone else {}
+    return {pos: (REJECTED, law.OPTED_OUT.result) for pos, digest in index.items() if digest in gone} if gone else {}

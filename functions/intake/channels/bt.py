@@ -27,7 +27,7 @@ from functions.intake.form import Form, Own
 from functions.intake.senders import registered_profile
 from functions.intake.texts import Measure
 from ims.ports.registry import Template
-from ims.rules import ad_form
+from ims.rules import ad_form, law
 from ims.rules.brand import HIGHEST_FIXED_DISCOUNT, HIGHEST_PRICE, Mode, bubble_name
 from ims.rules.brand_check import VARIABLES, places, structure
 from ims.rules.kakao import FREE_LINK_CHARACTERS
@@ -227,7 +227,7 @@ def _texts_of_an_ad(model: Common, text: str) -> Iterator[Fault]:
     for i, step in enumerate(model.fallback):
         text = step.message or text
         if wrong := ad_form.lacks(text):
-            yield Fault(f"fallback.{i}.message", "2061", *wrong)
+            yield Fault(f"fallback.{i}.message", law.AD_MARK.answer, *wrong)
 
 
 def _values(content: dict[str, Any]) -> Iterator[tuple[str, str, Measure]]:

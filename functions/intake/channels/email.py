@@ -16,6 +16,7 @@ from functions.intake.senders import registered_mailbox
 from functions.intake.texts import Kind
 from ims.lanes import Lane
 from ims.ports.registry import Template
+from ims.rules import law
 from ims.rules.email import (
     ADDRESS_CHARACTERS,
     MAX_COPIES,
@@ -103,10 +104,10 @@ def read(model: Email, text: str, template: Template | None, asker: Asker, fault
             own[field] = [_mailbox(one, f"{field}.{i}", faults) for i, one in enumerate(given)]
     ad = has_ad_mark(model.subject) or model.ad_flag == "Y" or model.send_class == "ad" or asker.key.kind is Lane.AD
     if ad and model.subject and not has_ad_mark(model.subject):
-        faults.append(Fault("subject", "2061", "제목은 (광고)로 시작해야 합니다.", "The subject must begin with (광고)."))
+        faults.append(Fault("subject", law.AD_MARK.answer, "제목은 (광고)로 시작해야 합니다.", "The subject must begin with (광고)."))
     if ad and text and not has_opt_out(text):
         ko = f"본문에 수신거부 방법이 있어야 합니다. {OPT_OUT_LINK}를 쓸 수 있습니다."
-        faults.append(Fault("message", "2061", ko, f"The body must tell how to opt out; {OPT_OUT_LINK} may be used."))
+        faults.append(Fault("message", law.AD_OPT_OUT.answer, ko, f"The body must tell how to opt out; {OPT_OUT_LINK} may be used."))
     places = [(text.replace(OPT_OUT_LINK, _LINK_STAND_IN), "message", Kind.MAIL), (model.subject, "subject", Kind.SUBJECT)]
     return Own(fields=own, places=places, is_ad=ad)
 

@@ -17,6 +17,7 @@ from functions.intake.texts import Measure
 from ims.lanes import Lane
 from ims.ports.push import ANDROID, IOS, PushApp
 from ims.ports.registry import Template
+from ims.rules import law
 from ims.rules import push as rules
 from ims.rules.kakao import LINK_CHARACTERS
 from ims.rules.lane import is_ad
@@ -118,7 +119,7 @@ def read(model: PushMessage, text: str, template: Template | None, asker: Asker,
             faults.append(Fault("data", "2020", "BACKGROUND에는 필수 항목입니다.", "BACKGROUND requires it."))
     elif ad:
         ko, en = "광고에는 필수 항목입니다.", "An advertisement requires it."
-        faults += [Fault(name, "2061", ko, en) for name in ("contact", "remove_guide") if not getattr(model, name)]
+        faults += [Fault(name, law.AD_OPT_OUT.answer, ko, en) for name in ("contact", "remove_guide") if not getattr(model, name)]
     own = _fields(model, kind, ad=ad)
     places: list[tuple[str, str, Measure]] = [
         (text, "message", _PAYLOAD),

@@ -16,6 +16,7 @@ from functions.intake.fields import LINE, LINES, MAX_ROWS, Body, Campaign, Code2
 from functions.intake.form import Form, Own, Recipient, WantedFile
 from functions.intake.texts import Measure
 from ims.ports.registry import Template
+from ims.rules import law
 from ims.rules.lane import is_ad
 from ims.rules.limits import Limit
 from ims.rules.phone import callback as callback_number
@@ -143,10 +144,10 @@ def _marks(model: RcsMessage, text: str) -> Iterator[Fault]:
     """Either the handset's own label and number, or both in the text, as the cross-platform kind has them (domain 2.2)."""
     if model.header == "1":
         if not model.footer:
-            yield Fault("footer", "2061", "수신거부 번호가 필요합니다.", "An advertisement needs the number for opting out.")
+            yield Fault("footer", law.AD_OPT_OUT.answer, "수신거부 번호가 필요합니다.", "An advertisement needs the number for opting out.")
     elif text and not (is_ad(text) and _OPT_OUT.search(text)):
         ko = "header와 footer를 쓰거나, 본문을 (광고)로 시작하고 무료수신거부를 표기하십시오."
-        yield Fault("message", "2061", ko, "Use header and footer, or begin the text with (광고) and name a free way to opt out.")
+        yield Fault("message", law.AD_MARK.answer, ko, "Use header and footer, or begin the text with (광고) and name a free opt-out.")
 
 
 def _buttons(model: RcsMessage, limits: RcsLimits | None, faults: list[Fault]) -> Iterator[tuple[str, str, Measure]]:

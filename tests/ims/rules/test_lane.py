@@ -1,28 +1,8 @@
-from datetime import datetime
-
 import pytest
 
 from ims.errors import Rejected
 from ims.lanes import Lane
 from ims.rules.lane import derive, is_ad
-from ims.rules.night import ad_window_closed
-
-
-@pytest.mark.parametrize(
-    ("clock", "closed"),
-    [
-        ("20:49:59.999", False),
-        ("20:50:00.000", True),
-        ("23:59:59.999", True),
-        ("00:00:00.000", True),
-        ("07:59:59.999", True),
-        ("08:00:00.000", False),
-        ("12:00:00.000", False),
-    ],
-)
-def test_ads_wait_from_2050_to_0800_in_seoul(clock: str, closed: bool) -> None:
-    moment = datetime.fromisoformat(f"2027-03-01T{clock}+09:00")
-    assert ad_window_closed(round(moment.timestamp() * 1000)) is closed
 
 
 @pytest.mark.parametrize(
