@@ -99,7 +99,7 @@ def fill(conn: Connection, rows: int, days: int, rng: random.Random, batch: int)
             f" SELECT birth, 0, 3, received_at, 0, x'{doc}' FROM {births}",
             f"INSERT INTO history ({', '.join(c.name for c in history.columns)}) SELECT birth, n, 1, '{KEY}', 'm', '', 'SMS', 'DELIVERED',"
             f" '0000', 'simulator', '', 1, '010****0000', {chance[12]}, '', '', received_at, received_at, received_at, received_at,"
-            f" received_at FROM {births} CROSS JOIN fill_numbers ORDER BY birth, n",
+            f" received_at, 'MT' FROM {births} CROSS JOIN fill_numbers ORDER BY birth, n",
         ):
             conn.exec_driver_sql(text if server else text.replace("`", '"'))
         conn.execute(acceptance_slice(day).delete()) if _has(conn, f"acceptance_{day}") else acceptance_slice(day).create(conn)

@@ -34,7 +34,7 @@ WAYS = ("one key, last", "one key, first", "a key each")
 
 def _event(key: str) -> list[HistoryRow]:
     birth, times = new_birth(Lane.REALTIME, NOW), (NOW, NOW, NOW, NOW, NOW)
-    told = ("SMS", "DELIVERED", "0000", "simulator", "", 1, "010****0000", secrets.token_bytes(12), "", "", *times)
+    told = ("SMS", "DELIVERED", "0000", "simulator", "", 1, "010****0000", secrets.token_bytes(12), "", "", *times, "MT")
     return [HistoryRow(birth, pos, 1, key, "m", "", *told) for pos in range(ROWS)]
 
 

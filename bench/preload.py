@@ -40,7 +40,7 @@ BATCH = 200
 _DAY_MS = 86_400_000
 _BYTES_A_ROW = {False: 500, True: 1_100}
 _COLUMNS = """birth pos number service_key message_id campaign_id report_type result report_code provider provider_code attempts
-recipient recipient_index bill_code template_code received_at distributed_at sent_at response_at report_at""".split()  # noqa: SIM905 - 21 lines
+recipient recipient_index bill_code template_code received_at distributed_at sent_at response_at report_at channel""".split()  # noqa: SIM905 - 22 lines
 _OWN = "UPDATE daily SET count = count + ? WHERE day = ? AND service_key = ? AND report_type = ? AND result = ?"
 
 
@@ -129,9 +129,8 @@ class _Maker:
         for _, at in births:
             days[seoul_day(at)] = days.get(seoul_day(at), 0) + BATCH
         for day, n in days.items():
-            for result, kind in (("RECEIVED", "MT"), ("DELIVERED", "SMS")):
-                if not connection.execute(_OWN, (n, day, self._key, kind, result)).rowcount:
-                    connection.execute("INSERT INTO daily VALUES (?,?,?,?,?)", (day, self._key, kind, result, n))
+            if not connection.execute(_OWN, (n, day, self._key, "SMS", "DELIVERED")).rowcount:
+                connection.execute("INSERT INTO daily VALUES (?,?,?,?,?)", (day, self._key, "SMS", "DELIVERED", n))
 
     def _history(
         self, connection: sqlite3.Connection, births: Sequence[tuple[str, int]], acceptance: list[tuple[Any, ...]]
@@ -145,7 +144,7 @@ class _Maker:
                 acceptance.append((acceptance_key(key, message_id), os.urandom(8), birth, pos, at))
                 yield (
                     birth, pos, 1, key, message_id, "preloaded", "SMS", "DELIVERED", "0000", "simulator", "0000", 1, masked(number),
-                    index(number), "", "", at, sent, sent, answered, told,
+                    index(number), "", "", at, sent, sent, answered, told, "MT",
                 )  # fmt: skip
             if rng.random() < self._share * BATCH:
                 self.sample.append(rng.choice(rows))

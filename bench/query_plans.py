@@ -97,7 +97,7 @@ def calls(s: Sample) -> dict[str, Callable[[Connection], Any]]:
         return [Birth(b, LANE, KEY, "mt", BATCH, NOW, record("x", b)) for b in (s.new() for _ in range(n))]
 
     def row(birth: str, pos: int, number: int) -> HistoryRow:
-        told = ("SMS", "FAILED", "3000", "simulator", "", 1, "010****0000", b"\x00" * 12, "", "", NOW, NOW, NOW, NOW, NOW)
+        told = ("SMS", "FAILED", "3000", "simulator", "", 1, "010****0000", b"\x00" * 12, "", "", NOW, NOW, NOW, NOW, NOW, "MT")
         return HistoryRow(birth, pos, number, KEY, "m", "", *told)
 
     def later(birth: str) -> list[HistoryRow]:

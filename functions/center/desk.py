@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functions.center.content import find
 from ims.errors import Misconfigured
 from ims.ports.campaigns import Progresses
-from ims.ports.registry import Customer, Registry
+from ims.ports.histories import Histories, Place
+from ims.ports.registry import Customer, Registry, ServiceKey
+from ims.protocol.ids import acceptance_key
 from ims.rules.files import Found
 from ims.runtime.attachments import Attached
 from ims.runtime.context import Context
@@ -38,6 +40,19 @@ class Desk:
     @property
     def progresses(self) -> Progresses:
         return self._ctx.progresses
+
+    @property
+    def histories(self) -> Histories:
+        return self._ctx.histories
+
+    async def place(self, key: ServiceKey, message_id: str) -> Place | None:
+        """Where the newest message of that id stands in the history."""
+        found = await self._ctx.acceptance.find_ever(key.kind, acceptance_key(key.key, message_id))
+        return Place(found.birth, found.pos) if found and found.accepted else None
+
+    def index(self, recipient: str) -> bytes:
+        """What a recipient is found by; the recipient itself is not kept."""
+        return self._ctx.sealer.index(recipient)
 
     def now(self) -> int:
         return self._ctx.clock()

@@ -7,6 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.center import history, statistics
 from functions.center.campaigns import PATH, campaigns
 from functions.center.desk import Desk
 from functions.center.upload import described, upload
@@ -25,6 +26,12 @@ async def answer(request: Request, desk: Desk) -> Response:
 async def _answer(request: Request, desk: Desk) -> Response:
     if campaign := PATH.fullmatch(request.scope["path"]):
         return success(await campaigns(request, desk, campaign))
+    for wanted, read in ((statistics.PATH, statistics.read), (history.PATH, history.read), (statistics.CODES, statistics.codes)):
+        if asked := wanted.fullmatch(request.scope["path"]):
+            if request.method != "GET":
+                raise WrongMethod("GET")
+            asker = await asker_of(request, desk, asked.group(1))
+            return success(await read(desk, asker.key, asked.group(2), request.url.query))
     path = _FILES.fullmatch(request.scope["path"])
     if path is None:
         raise Rejected("1404")

@@ -1,6 +1,6 @@
-"""center: what customers manage: the files that their messages carry, and campaigns that are under way.
+"""center: what customers manage and ask for: files of their messages, campaigns under way, statistics, history.
 
-HTTP in under /ims/{serviceKey}/files and .../campaigns. Emits nothing; what it keeps is durable before 0000 is said.
+HTTP in under /ims/{serviceKey}/{files,campaigns,stat,hist,codes}. Emits nothing; what it keeps is durable before 0000 is said.
 Never sends anything and never calls another function.
 """
 

@@ -33,6 +33,7 @@ def history_rows(data: MessageSettled, sealer: Sealer) -> list[HistoryRow]:
             sent_at=s.sent_at,
             response_at=s.answered_at,
             report_at=s.report_at,
+            channel=g.channel.code,
         )
         for g in data.groups
         for s in g.results

@@ -118,7 +118,7 @@ def gateway() -> Files:
         _rule("PathPrefix", "/receipt", "receipt"),
     ]
     if "center" in NAMES:
-        rules += [_rule("RegularExpression", f"/ims/[^/]+/({'|'.join(('stat', 'hist', *CENTERS))})(/.*)?", "center")]
+        rules += [_rule("RegularExpression", f"/ims/[^/]+/({'|'.join(CENTERS)})(/.*)?", "center")]
     rules.append(_rule("PathPrefix", "/ims", "intake"))
     route = {
         "apiVersion": "gateway.networking.k8s.io/v1",

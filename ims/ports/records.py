@@ -75,6 +75,7 @@ class HistoryRow(NamedTuple):
     sent_at: int
     response_at: int
     report_at: int
+    channel: str  # the code of the one that was asked for (Channel.code); report_type says what it became
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,13 @@ def day_of(at_ms: int) -> int:
 
 def new_birth(lane: Lane, at_ms: int) -> str:
     """A new birth event id."""
-    day, part = divmod(at_ms, _DAY_MS)
-    return f"{TRAITS[lane].letter}{_base32(day << 15 | (part << 15) // _DAY_MS, 6)}{_base32(secrets.randbits(45), 9)}"
+    return f"{births_from(lane, at_ms)}{_base32(secrets.randbits(45), 9)}"
+
+
+def births_from(lane: Lane, at_ms: int) -> str:
+    """What sorts before every birth of the lane that is made at this time (its 2.6 s) or later, and after every one made before."""
+    day, part = divmod(max(0, at_ms), _DAY_MS)
+    return f"{TRAITS[lane].letter}{_base32(day << 15 | (part << 15) // _DAY_MS, 6)}"
 
 
 def lane_of(id_: str) -> Lane:

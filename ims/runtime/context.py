@@ -10,6 +10,7 @@ from ims.lanes import TRAITS, Lane
 from ims.ports.campaigns import Progresses
 from ims.ports.clock import Clock
 from ims.ports.files import Files
+from ims.ports.histories import Histories
 from ims.ports.log import Reader
 from ims.ports.providers import Provider
 from ims.ports.records import Acceptance, Due, Journal, Outbox, Retention
@@ -58,6 +59,7 @@ class Context:
     retention: Retention
     results: Results
     progresses: Progresses
+    histories: Histories
     registry: Registry
     shared: Shared
     traces: Traces

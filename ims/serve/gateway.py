@@ -17,7 +17,7 @@ from ims.codes import CODES
 
 FORWARDED = "x-ims-forwarded-for"
 TOKEN = "x-ims-internal"  # noqa: S105 - the header's name; its value is drawn at each start
-CENTERS = ("files", "campaigns")  # first parts, after the service key, of what center answers
+CENTERS = ("files", "campaigns", "stat", "hist", "codes")  # first parts, after the service key, of what center answers
 _TIMEOUT_S = 120.0
 _BUSY = json.dumps({"code": "9998", "message": CODES["9998"].ko}, ensure_ascii=False).encode()
 _HOP = {"connection", "transfer-encoding"}

@@ -25,6 +25,7 @@ from ims.adapters.embedded.store import EmbeddedStore
 from ims.adapters.embedded.traces import AGING, EmbeddedTraces
 from ims.adapters.sql.campaigns import SqlProgresses
 from ims.adapters.sql.changes import append_records
+from ims.adapters.sql.histories import SqlHistories
 from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
 from ims.adapters.sql.registry_tables import create as create_registry
@@ -201,6 +202,7 @@ class House:
             retention=SqlRetention(self.store, AGING),
             results=SqlResults(self.store.lanes),
             progresses=SqlProgresses(self.store.lanes),
+            histories=SqlHistories(self.store.lanes),
             registry=self.registry,
             shared=EmbeddedShared(self._shared_file, clock),
             traces=EmbeddedTraces(embedded.files),

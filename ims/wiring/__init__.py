@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from ims.adapters.http.guarded import GuardedClient
 from ims.adapters.sql.campaigns import SqlProgresses
 from ims.adapters.sql.database import Database
+from ims.adapters.sql.histories import SqlHistories
 from ims.adapters.sql.lane_store import LaneStore
 from ims.adapters.sql.queries import SqlDue, SqlResults
 from ims.adapters.sql.registry import SqlRegistry
@@ -60,6 +61,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         retention=SqlRetention(stores.lanes, stores.aging),
         results=SqlResults(stores.lanes.lanes),
         progresses=SqlProgresses(stores.lanes.lanes),
+        histories=SqlHistories(stores.lanes.lanes),
         registry=registry,
         shared=stores.shared,
         traces=stores.traces,

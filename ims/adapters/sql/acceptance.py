@@ -191,7 +191,7 @@ def store_births(conn: Connection, births: Sequence[Birth], attributes: Sequence
 
 
 def count_accepted(conn: Connection, births: Iterable[tuple[Birth, int]]) -> None:
-    """What makes `pending` countable: accepted minus settled. So many rows of each birth event were accepted just now."""
+    """What makes `pending` countable: RECEIVED until the first result. So many rows of each birth event were accepted just now."""
     moves: dict[tuple[str, str, str, str], int] = {}
     campaigns: dict[tuple[str, str, str], int] = {}
     at = 0

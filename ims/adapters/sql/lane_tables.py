@@ -71,6 +71,7 @@ history = Table(
     Column("sent_at", number64(), nullable=False),
     Column("response_at", number64(), nullable=False),
     Column("report_at", number64(), nullable=False),
+    Column("channel", identifier(4), nullable=False, server_default=""),  # asked for; empty: written before it was kept
     Index("history_by_recipient", "recipient_index", "received_at"),
     sqlite_with_rowid=False,
     **_CUT,

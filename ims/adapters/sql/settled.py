@@ -13,6 +13,7 @@ from functools import cache
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
+from ims.adapters.sql import counters
 from ims.adapters.sql.counters import count, count_campaigns, seoul_day
 from ims.adapters.sql.database import Raced
 from ims.adapters.sql.lane_tables import history
@@ -47,10 +48,17 @@ def _first_of_all(conn: Connection, rows: Sequence[HistoryRow]) -> bool:
         driver.execute("ROLLBACK TO history")
     driver.execute("RELEASE history")
     if fresh:
-        count(conn, Counter((seoul_day(r.received_at), r.service_key, r.report_type, r.result) for r in rows))
+        moves = Counter((seoul_day(r.received_at), r.service_key, r.report_type, r.result) for r in rows)
+        moves.subtract(_received(r) for r in rows)
+        count(conn, moves)
         of_campaigns = Counter((r.service_key, r.campaign_id, r.result) for r in rows if r.campaign_id)
         count_campaigns(conn, of_campaigns, max(r.report_at for r in rows))
     return fresh
+
+
+def _received(row: HistoryRow) -> counters.Counter:
+    """The counter in which it stands until it has a result."""
+    return seoul_day(row.received_at), row.service_key, row.channel, "RECEIVED"
 
 
 def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
@@ -72,6 +80,8 @@ def write(conn: Connection, rows: Sequence[HistoryRow]) -> None:
             continue
         if number:
             moves[day, r.service_key, report_type, result] -= 1
+        else:
+            moves[_received(r)] -= 1
         moves[day, r.service_key, r.report_type, r.result] += 1
         if r.campaign_id:
             of_campaigns[r.service_key, r.campaign_id, result] -= 1 if number else 0

@@ -39,7 +39,7 @@ def record(id_: str, birth: str = "b", topic: str = "SEND-SMS-realtime") -> Reco
 def told(birth: str, pos: int, number: int, result: str, kind: str = "SMS") -> HistoryRow:
     times = (NOW, NOW, NOW, NOW, NOW)
     who = ("key", f"m{pos}", "")
-    return HistoryRow(birth, pos, number, *who, kind, result, "0000", "simulator", "", 1, "010****0000", b"\x00" * 12, "", "", *times)
+    return HistoryRow(birth, pos, number, *who, kind, result, "0000", "simulator", "", 1, "010****0000", b"\x00" * 12, "", "", *times, "MT")
 
 
 def apply(change: Change):

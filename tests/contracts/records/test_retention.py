@@ -30,7 +30,7 @@ def fill(at: int):
     """A whole birth event as it is after a while."""
     birth = new_birth(LANE, at)
     row = HistoryRow(
-        birth, 0, 1, "key", "m", "", "SMS", "DELIVERED", "0000", "simulator", "", 1, "010", b"\x00" * 12, "", "", at, at, at, at, at
+        birth, 0, 1, "key", "m", "", "SMS", "DELIVERED", "0000", "simulator", "", 1, "010", b"\x00" * 12, "", "", at, at, at, at, at, "MT"
     )
     array = ResultArray(derived(birth, "array"), "key", "", 1, at, b"x", "k1", 0)
     stored = Birth(birth, LANE, "key", "mt", 1, at, Record("RECV", {"id": birth}, b"sealed"))

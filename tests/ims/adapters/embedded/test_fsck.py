@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Path:
             conn.execute("INSERT INTO payloads VALUES (?, 'RECV-MT-MASS', ?, ?, 1, 1)", (birth, attributes, random.randbytes(300)))
             conn.execute("INSERT INTO acceptance_20000 VALUES (?, x'00', ?, 0, ?, 1)", (n.to_bytes(16, "big"), birth, NOW - 1))
             if n < 200:
-                conn.execute("INSERT INTO history VALUES (" + ",".join("?" * 21) + ")", (birth, 0, 1, *("x",) * 18))
+                conn.execute("INSERT INTO history VALUES (" + ",".join("?" * 22) + ")", (birth, 0, 1, *("x",) * 19))
                 conn.execute("INSERT INTO dispatches VALUES (?, 1, 1, 1, 0, x'00')", (birth,))
     return tmp_path
 

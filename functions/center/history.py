@@ -1,0 +1,124 @@
+"""`hist`: history rows of a service key, the newest first, by message, recipient or period (domain 9.3)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import timedelta
+from typing import Any
+
+from functions.center.asked import NEVER, Query
+from functions.center.desk import Desk
+from ims.ports.histories import Page, Place, Wanted
+from ims.ports.registry import ServiceKey
+from ims.results import family_of, look_up
+from ims.rules import phone
+from ims.rules.result import iso
+
+PATH = re.compile(r"/ims/([^/]+)/hist/(kakao|mt|email|push|rcs)")
+CHANNELS = {"kakao": ("AT", "FT", "BT"), "mt": ("MT",), "email": ("EM",), "push": ("PU",), "rcs": ("RC",)}
+RESULTS = ("DELIVERED", "FAILED", "UNKNOWN", "REJECTED", "EXPIRED", "CANCELLED")
+MOST_ROWS = 1_000
+PAGE_ROWS = 100
+MOST_PERIOD = timedelta(days=31)
+_NARROWER = ("type", "result", "report_code", "bill_code", "recipient", "cursor", "size", "from", "to")
+_BY_NUMBER = ("kakao", "mt", "rcs")
+_CURSOR = re.compile(r"[a-z0-9]{7,26}\.\d{1,5}")
+
+
+async def read(desk: Desk, key: ServiceKey, channel: str, query: str) -> dict[str, Any]:
+    """One message by its id, or a page of a period."""
+    asked = Query(query, ("message_id", *_NARROWER))
+    if asked.given("message_id"):
+        return await _message(desk, key, channel, asked)
+    since, until = asked.instant("from"), asked.instant("to")
+    if NEVER not in (since, until) and not timedelta(0) < until - since <= MOST_PERIOD:
+        asked.wrong("to", "from보다 뒤이고 31일 이내여야 합니다.", "It must be later than `from`, by 31 days at most.")
+    size = asked.number("size", MOST_ROWS, PAGE_ROWS)
+    after = _place(asked)
+    wanted = Wanted(
+        key.key,
+        CHANNELS[channel],
+        int(since.timestamp() * 1_000),
+        int(until.timestamp() * 1_000),
+        recipient=_recipient(desk, channel, asked),
+        report_type=asked.word("type", 8),
+        result=asked.one_of("result", RESULTS),
+        report_code=asked.word("report_code", 8),
+        bill_code=asked.word("bill_code", 20),
+    )
+    asked.done()
+    return _told(await desk.histories.page(wanted, after, size))
+
+
+async def _message(desk: Desk, key: ServiceKey, channel: str, asked: Query) -> dict[str, Any]:
+    message_id = asked.word("message_id", 30)
+    for name in _NARROWER:
+        if asked.given(name):
+            asked.wrong(name, "message_id와 함께 쓸 수 없습니다.", "It does not go with message_id.")
+    asked.done()
+    place = await desk.place(key, message_id)
+    row = await desk.histories.at(key.key, place) if place else None
+    if row is None or row["channel"] not in CHANNELS[channel]:
+        return _told(Page([], None))
+    return _told(Page([row], None))
+
+
+def _recipient(desk: Desk, channel: str, asked: Query) -> bytes:
+    value = asked.word("recipient", 254)
+    if not value:
+        return b""
+    number = phone.recipient(value) if channel in _BY_NUMBER else value
+    if number is None and channel != "kakao":  # AlimTalk goes to an app_user_id too
+        asked.wrong("recipient", "올바른 수신번호가 아닙니다.", "It is not a telephone number.", "2050")
+    return desk.index(number or value)
+
+
+def _place(asked: Query) -> Place | None:
+    """Where the page before ended. It names a row by ids of ours; whose rows are told is asked anew."""
+    value = asked.word("cursor", 80)
+    if not value:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("ascii")
+        if _CURSOR.fullmatch(text):
+            birth, _, pos = text.partition(".")
+            return Place(birth, int(pos))
+    except ValueError:
+        pass  # said below
+    asked.wrong("cursor", "next_cursor 값이어야 합니다.", "It must be a next_cursor.")
+    return None
+
+
+def _told(page: Page) -> dict[str, Any]:
+    cursor = base64.urlsafe_b64encode(f"{page.next.birth}.{page.next.pos}".encode()).decode().rstrip("=") if page.next else None
+    return {"next_cursor": cursor, "list": [_row(row) for row in page.rows]}
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    code = look_up(family_of(row["report_type"]), row["report_code"])
+    return {
+        "message_id": row["message_id"],
+        "campaign_id": row["campaign_id"],
+        "type": row["channel"],
+        "result": row["result"],
+        "recipient": row["recipient"],
+        "template_code": row["template_code"],
+        "bill_code": row["bill_code"],
+        "received_at": _time(row["received_at"]),
+        "distribution_at": _time(row["distributed_at"]),
+        "sent_at": _time(row["sent_at"]),
+        "response_at": _time(row["response_at"]),
+        "report_at": _time(row["report_at"]),
+        "report_type": row["report_type"],
+        "report_code": row["report_code"],
+        "report_message": code.ko,
+        "report_message_en": code.en,
+        "provider": row["provider"],
+        "provider_code": row["provider_code"],
+        "attempts": row["attempts"],
+    }
+
+
+def _time(at_ms: int) -> str | None:
+    return iso(at_ms) if at_ms else None
