@@ -25,7 +25,10 @@ def upgrade() -> None:
 def _move(sign: int) -> None:
     """RECEIVED counted every accepted message before, and counts those without a result since."""
     conn = op.get_bind()
-    settled = "SELECT day, service_key, report_type, SUM(count) FROM daily WHERE result <> 'RECEIVED' GROUP BY day, service_key, report_type"
+    settled = (
+        "SELECT day, service_key, report_type, SUM(count) FROM daily WHERE result <> 'RECEIVED' "
+        "GROUP BY day, service_key, report_type"
+    )
     change = sa.text(
         "UPDATE daily SET count = count + :by WHERE day = :day AND service_key = :key AND report_type = :kind AND result = 'RECEIVED'"
     )
