@@ -81,7 +81,7 @@ CALLBACK_DELAY = Histogram(
     ["lane"],
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 180, 600, 3600, 21600),
 )
-HELD = Counter("ims_held_total", "Events parked because a provider was away", ["lane", "reason"])
+HELD = Counter("ims_held_total", "Events parked: a provider is away, a campaign or the night holds them", ["lane", "reason"])
 TRACES_DROPPED = Counter("ims_traces_dropped_total", "Traces not kept: their store or the log was away", ["lane"])
 FORGED = Counter("ims_forged_refs_total", "Delivery reports whose ref is not one of ours", ["provider"])
 RECORDS_AGAIN = Counter("ims_records_again_total", "Transactions run again on a database server, by error", ["database", "why"])

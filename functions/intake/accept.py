@@ -17,6 +17,7 @@ from ims.ports.records import Birth, Existing, Reservation
 from ims.protocol.envelope import Emit
 from ims.protocol.events import MessageAccepted, Row, Shared
 from ims.protocol.ids import acceptance_key, new_birth
+from ims.rules.send_by import send_by
 from ims.runtime.context import Context
 from ims.runtime.gather import Gatherer
 from ims.runtime.stage import new_trace
@@ -40,12 +41,6 @@ class Entry:
     send_by: int  # 0: the lane's limit after acceptance
     trace: str
     key: bytes
-
-
-def send_by_of(lane: Lane, now: int, expires_at: int) -> int:
-    """Invariant 7: the lane's limit, or expires_at when that is earlier."""
-    limit = now + TRAITS[lane].send_within_s * 1000
-    return min(limit, expires_at) if expires_at else limit
 
 
 class Acceptor:
@@ -150,8 +145,8 @@ class Acceptor:
                 )
             )  # fmt: skip
             reservations.append(Reservation(e.key, e.digest, id_, pos, now))
-        send_by = send_by_of(lane, now, shared.expires_at)
-        data = MessageAccepted(birth=id_, attempt=1, received_at=now, send_by=send_by, shared=shared, rows=rows)
+        by = send_by(shared.channel, lane, now, shared.expires_at)
+        data = MessageAccepted(birth=id_, attempt=1, received_at=now, send_by=by, shared=shared, rows=rows)
         emit = Emit(topics.recv(shared.channel, lane), id_, data, id_, lane, shared.channel)
         record = self._ctx.envelopes.seal(emit, head.trace or new_trace(), now)
         return Birth(id_, lane, shared.service_key, shared.channel, len(rows), now, record, shared.campaign_id)

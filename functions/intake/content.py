@@ -18,12 +18,13 @@ from functions.intake.form import Ads, Check, Form, Recipient, WantedFile
 from functions.intake.senders import registered_callback
 from functions.intake.texts import Kind, Texts, no_title, text_kind
 from ims.errors import Rejected
-from ims.lanes import TRAITS, Lane
+from ims.lanes import Lane
 from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
 from ims.rules import law, night
 from ims.rules.fallback import KINDS, PHONE
 from ims.rules.lane import derive, is_ad
+from ims.rules.send_by import send_by
 from ims.rules.text import normalise
 from ims.runtime.clients.callers import Asker
 from ims.topics import Channel, may_exist
@@ -112,6 +113,8 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
     ad = own.is_ad or marked or model.ad_flag == "Y" or (recipients == 1 and texts.becomes_ad(mapping))
     lane = _lane(channel, model, asker, faults, template=template, recipients=recipients, ad=ad)
     expires_at = _expires_at(model, asker, faults)
+    if lane is Lane.AD and form.ads is Ads.BY_DAY:
+        faults += _night(channel, asker, expires_at)
     if model.callback_url and not allowed(model.callback_url, asker.customer.callback_allowed):
         faults.append(Fault("callback_url", "1400", "허용 목록에 없는 주소입니다.", "It is not on the customer's allow list."))
     shared = Shared(
@@ -134,10 +137,9 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
         supplement=own.supplement,
         fields=own.fields,
     )
-    send_by_ms = asker.now_ms + TRAITS[lane].send_within_s * 1_000
     written = msgspec.structs.replace(shared, lane=Lane.AUTH, text=message, fallback=steps)
     base = blake2b(_encoder.encode((written, model.send_class, model.ad_flag)), digest_size=16).digest()
-    by = min(send_by_ms, expires_at) if expires_at else send_by_ms
+    by = send_by(channel, lane, asker.now_ms, expires_at)
     return Content(form, shared, texts, mapping, model.bill_code, base, by, tuple(own.files), own.check), faults
 
 
@@ -213,13 +215,18 @@ def _lane(
             ko = "인증 메시지를 보낼 수 없는 채널입니다."
             faults.append(Fault("send_class" if model.send_class else "", "1400", ko, "This channel carries no one-time codes."))
         return lane
-    ads = FORMS[channel].ads
-    if ads is Ads.NEVER:
+    if FORMS[channel].ads is Ads.NEVER:
         why = (law.NO_ALIMTALK_ADS.answer, "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
         faults.append(Fault(why[1], why[0], "알림톡으로는 광고를 보낼 수 없습니다.", "An AlimTalk may not carry advertisements."))
-    elif ads is Ads.BY_DAY and night.ad_window_closed(channel, asker.now_ms):
-        faults.append(Fault("", law.NIGHT.answer, *night.words(channel), passing=True))
     return lane
+
+
+def _night(channel: Channel, asker: Asker, expires_at: int) -> Iterator[Fault]:
+    """An ad at night is refused, unless its customer has it wait and it may still be sent in the morning."""
+    morning = night.ad_window_opens(channel, asker.now_ms)
+    waits = law.holds_night_ads(asker.customer.choices) and not 0 < expires_at <= morning
+    if morning > asker.now_ms and not waits:
+        yield Fault("", law.NIGHT.answer, *night.words(channel), passing=True)
 
 
 def _expires_at(model: Common, asker: Asker, faults: list[Fault]) -> int:

@@ -18,7 +18,7 @@ from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
 from ims.rules import law
 from ims.rules.night import ad_window_closed, ad_window_left_s
-from ims.runtime.composing import common_refusals, compose
+from ims.runtime.composing import common_refusals, compose, night_word
 from ims.runtime.context import Context
 from ims.runtime.sending import Refusals
 from ims.topics import Channel
@@ -65,7 +65,7 @@ class Recipients:
             one = known.get(index[row.pos])
             found = live.get(index[row.pos], []) if row.to_kind == USER else [one] if one else []
             if (why := _refusal(row, found, ad=ad, now=now)) is not None:
-                refused[row.pos] = why
+                refused[row.pos] = await night_word(request, ctx) if why[1] == law.NIGHT.result else why
                 continue
             agreed = [t for t in found if _agreed(t, ad=ad, now=now)]
             if row.to_kind == USER:

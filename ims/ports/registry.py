@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ims.lanes import Lane
@@ -33,6 +33,7 @@ class Customer:
     endpoint: str  # where results go unless a request says otherwise; empty: polling only
     callback_secrets: tuple[str, ...]  # whsec_...; two during rotation, the newest first
     callback_allowed: tuple[str, ...]  # prefixes of callback_url values; "loopback:*" allows any loopback URL
+    choices: Mapping[str, str] = field(default_factory=dict)  # id of a rule (ims.rules.law) -> what the customer chose
 
 
 @dataclass(frozen=True, slots=True)

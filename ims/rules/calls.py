@@ -55,16 +55,17 @@ def refuse(d: Dispatch, refusals: Mapping[int, tuple[str, str]]) -> None:
     d.refused.extend(Refused(pos, result, code) for pos, (result, code) in refusals.items())
 
 
-def drop(d: Dispatch, call: Call, refusals: Mapping[int, tuple[str, str]]) -> bool:
-    """Take members out of a call that was surely not sent: those who are refused now, and those whose next step has begun.
+def drop(d: Dispatch, call: Call, refusals: Mapping[int, tuple[str, str]], waiting: Collection[int] = ()) -> bool:
+    """Take members out of a call that was surely not sent: those who are refused now, those whose next step has begun, and
+    those who must wait: they stand in no call then, and get another when their time has come.
 
     Nothing has left the house under the call's key, so what is left of it is made for the first time. True: it changed.
     """
     superseded = {p for p in call.members if d.member(p).stepped}
-    gone = superseded | (refusals.keys() & set(call.members))
+    gone = superseded | ((refusals.keys() | set(waiting)) & set(call.members))
     if not gone:
         return False
-    refuse(d, {p: refusals[p] for p in call.members if p in gone and p not in superseded})
+    refuse(d, {p: refusals[p] for p in call.members if p in refusals and p not in superseded})
     for pos in gone:
         d.member(pos).call = -1
     call.members = [p for p in call.members if p not in gone]
@@ -104,14 +105,14 @@ def cut(
     return sum(map(len, later))
 
 
-def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int) -> Next:
-    """What may be done with a call that is not DONE."""
+def next_for(call: Call, d: Dispatch, abilities: Abilities, now: int, *, shut: bool = False) -> Next:
+    """What may be done with a call that is not DONE. `shut`: nothing of it may go out now, so what is unknown is only asked for."""
     late = now > d.send_by
     if call.status in (CallStatus.FIXED, CallStatus.NOT_SENT):
         return Next.LATE if late else Next.MAKE
     if now < call.lease_until <= now + int(abilities.timeout_s * 1000) + LEASE_MARGIN_MS + SKEW_MS:
         return Next.BUSY
-    if abilities.keys != "none" and not late and now < call.first_at + abilities.key_ttl_s * 1000:
+    if abilities.keys != "none" and not late and not shut and now < call.first_at + abilities.key_ttl_s * 1000:
         return Next.REPEAT
     return Next.ASK if abilities.can_ask else Next.GIVE_UP
 

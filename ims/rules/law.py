@@ -6,7 +6,7 @@ Korean text of the sources and what is unconfirmed in them: domain/korean-messag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ims import results
@@ -37,6 +37,7 @@ NIGHT = Rule(
     "ims/rules/night.py",
     answer="2060",
     result=results.NIGHT_AD,
+    moved_by="night_ads (ims register): refuse, or hold until 08:00",
 )
 NIGHT_KAKAO = Rule(
     "night.kakao",
@@ -46,6 +47,7 @@ NIGHT_KAKAO = Rule(
     "ims/rules/night.py",
     answer="2060",
     result=results.NIGHT_AD,
+    moved_by="night_ads (ims register): refuse, or hold until 08:00",
 )
 AD_MARK = Rule(
     "ad.mark",
@@ -126,6 +128,14 @@ STOPPED = Rule(
     result=results.STOPPED,
     moved_by="ims stop",
 )
+
+
+HOLD = "hold"  # the choice of NIGHT that lets an ad wait for the morning
+
+
+def holds_night_ads(choices: Mapping[str, str]) -> bool:
+    """Whether a customer's ads wait for the morning. Otherwise they are refused at night."""
+    return choices.get(NIGHT.id) == HOLD
 
 
 def rules() -> Iterator[Rule]:

@@ -1,7 +1,7 @@
 """The hours in which advertisements may not go out, by channel, in Seoul (정보통신망법 제50조③, 시행령 제61조②).
 
 The law's night is 21:00 to 08:00 and excepts e-mail; Kakao's own begins at 20:50. What counts is when a message is handed
-over, so the hour is looked at when it is accepted and again whenever its call is fixed.
+over, so the hour is looked at when it is accepted, when its call is fixed, and before every further try.
 """
 
 from __future__ import annotations

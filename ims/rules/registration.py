@@ -206,6 +206,7 @@ class CustomerEntry(_Entry):
     push_apps: list[PushAppEntry] = []
     sending_domains: list[Annotated[str, Field(max_length=253), AfterValidator(_domain)]] = []  # of from_email
     rcs_brands: list[RcsBrandEntry] = []
+    night_ads: Literal["refuse", "hold"] | None = None  # what becomes of an ad at night; hold: it waits until 08:00
     approves_campaigns: bool | None = None  # whether nothing of a campaign leaves before it is approved
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ims.lanes import Lane
 from ims.ports.campaigns import State
-from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, REJECTED, Call
+from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, HELD, REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
@@ -47,9 +47,16 @@ def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Contex
 
 async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
     """What may have changed since acceptance, for every channel: night for ads, and what `common_refusals` looks at."""
-    if event.lane is Lane.AD and ad_window_closed(request.shared.channel, ctx.clock()):
-        return {r.pos: (REJECTED, law.NIGHT.result) for r in rows}
+    now = ctx.clock()
+    if event.lane is Lane.AD and ad_window_closed(request.shared.channel, now) and now <= request.send_by:
+        return dict.fromkeys((r.pos for r in rows), await night_word(request, ctx))
     return await common_refusals(event, request, rows, ctx)
+
+
+async def night_word(request: SendRequested, ctx: Context) -> tuple[str, str]:
+    """What becomes at night of an ad that may not go out then: as its customer chose, it waits or is refused."""
+    customer = (await ctx.registry.directory()).customer(request.shared.customer)
+    return (HELD if customer and law.holds_night_ads(customer.choices) else REJECTED), law.NIGHT.result
 
 
 async def common_refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
+from ims.lanes import Lane
+from ims.ports.dispatch import HELD as HELD_UNTIL_MORNING
 from ims.ports.dispatch import Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
@@ -22,6 +24,7 @@ from ims.protocol.ids import derived
 from ims.rules import calls
 from ims.rules.calls import Next
 from ims.rules.campaigns import GATED, held_name
+from ims.rules.night import ad_window_opens
 from ims.rules.parts import variables_in
 from ims.runtime.context import Context
 from ims.runtime.errand import Errand
@@ -33,10 +36,11 @@ from ims.telemetry import CLAIMS, HELD, SENT
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
 _MAX_PARK_S = 300.0
 _BREAKER = "breaker"
-_AS_LONG_AS_SAID = (_BREAKER, GATED)  # a breaker waits longer each time by itself; who holds a campaign wakes it
+_NIGHT = "night"
+_AS_LONG_AS_SAID = (_BREAKER, GATED, _NIGHT)  # a breaker waits longer each time by itself; who holds a campaign wakes it
 _CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
 
-Refusals = dict[int, tuple[str, str]]  # position -> (result, result code)
+Refusals = dict[int, tuple[str, str]]  # position -> (result, result code); HELD: not refused, it waits for the morning
 Check = Callable[[Event, SendRequested, Sequence[Row], Context], Awaitable[Refusals]]
 Compose = Callable[[Call, SendRequested, Sequence[Row], Context], OutgoingCall]
 Mark = Callable[[Call], None]  # what a try came to, to be written on the call
@@ -69,6 +73,7 @@ class _Fixed:
     ours: list[tuple[int, Next, bool]]  # calls to bring to an end: index, what comes next, whether it is claimed already
     left: bool  # members wait for another round (providers that take one message a call)
     opens_at: int  # whoever would get new calls is left alone until then; 0: go ahead
+    morning: int  # until then some wait for the night to end; 0: nobody does
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ async def send(event: Event, ctx: Context, how: Sending) -> Decision:
         parked = max((t for t in tried if t.park_s), key=lambda t: t.park_s, default=None)
         if parked is None and fixed.opens_at and calls.undecided(fixed.dispatch, list(rows)):
             parked = work.rest(-1, None, fixed.opens_at)
+        if parked is None and fixed.morning and not fixed.left:
+            parked = _Tried(-1, None, (fixed.morning - ctx.clock()) / 1000, _NIGHT)
         if _goes_elsewhere(errand, fixed.dispatch, tried) or (parked is None and fixed.left):
             await _record(work, fixed.dispatch, tried)
             errand.look_again()
@@ -152,21 +159,22 @@ async def _fix(work: _Work) -> _Fixed:
     for attempt in range(CONFLICT_TRIES):
         d = await errand.load()
         now = ctx.clock()
-        left, opens_at = 0, 0
+        left, opens_at, morning = 0, 0, 0
         moved = errand.move(d, wanted)
         changed = moved is not None
         fresh = set(calls.undecided(d, positions))
         if fresh:
-            refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in fresh], ctx)
+            refusals, waiting = await _check(work, fresh)
             calls.refuse(d, refusals)
-            free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals]
+            morning = _morning(work, now) if waiting else 0
+            free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals and r.pos not in waiting]
             target = errand.target()
             opens_at = errand.opens_at(target) if free else 0
             if target and (not opens_at or errand.step_after_ms):
                 groups = _groups(free, request.shared, one_text=target.abilities.one_text)
                 step_due = moved or (now + errand.step_after_ms if errand.step_after_ms else 0)
                 left = calls.cut(d, groups, request.send_type, target.name, target.abilities, step_due=step_due)
-            changed |= bool(refusals) or not opens_at or bool(errand.step_after_ms)
+            changed |= bool(refusals) or (bool(free) and (not opens_at or bool(errand.step_after_ms)))
         ours: list[tuple[int, Next, bool]] = []
         for index, call in enumerate(d.calls):
             if call.status == CallStatus.DONE or not calls.concerns(call, wanted):
@@ -178,8 +186,9 @@ async def _fix(work: _Work) -> _Fixed:
                 raise Unavailable("another copy is at this call")
             unmade = what is Next.MAKE or (what is Next.LATE and not call.tries)
             if unmade and call.members[0] not in fresh:
-                refusals = await work.how.check(work.event, request, [r for r in request.rows if r.pos in set(call.members)], ctx)
-                changed |= calls.drop(d, call, refusals)
+                refusals, waiting = await _check(work, set(call.members))
+                morning = _morning(work, now) if waiting else morning
+                changed |= calls.drop(d, call, refusals, waiting)
                 if call.status == CallStatus.DONE:
                     continue
             claimed = what is Next.MAKE and not errand.opens_at(errand.provider(call))
@@ -195,8 +204,27 @@ async def _fix(work: _Work) -> _Fixed:
                 raise
             continue
         CLAIMS.labels(work.event.lane, Next.MAKE.value).inc(sum(claimed for _, _, claimed in ours))
-        return _Fixed(d, ours, bool(left), opens_at)
+        return _Fixed(d, ours, bool(left), opens_at, morning)
     raise AssertionError("unreachable")
+
+
+async def _check(work: _Work, positions: set[int]) -> tuple[Refusals, set[int]]:
+    """Who of these is refused for good, and who may be sent to in the morning only."""
+    found = await work.how.check(work.event, work.request, [r for r in work.request.rows if r.pos in positions], work.ctx)
+    waiting = {pos for pos, (result, _) in found.items() if result == HELD_UNTIL_MORNING}
+    return {pos: why for pos, why in found.items() if pos not in waiting}, waiting
+
+
+def _morning(work: _Work, now: int) -> int:
+    return ad_window_opens(work.request.shared.channel, now)
+
+
+async def _shut(work: _Work, members: list[int]) -> bool:
+    """Whether the night has come over a call since it was fixed: asked of ads before every further try."""
+    if work.event.lane is not Lane.AD:
+        return False
+    found = await work.how.check(work.event, work.request, [r for r in work.request.rows if r.pos in set(members)], work.ctx)
+    return any(code == results.NIGHT_AD for _, code in found.values())
 
 
 def _groups(rows: Sequence[Row], shared: Shared, *, one_text: bool) -> list[list[int]]:
@@ -227,7 +255,10 @@ async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[i
             opens_at = health.closed_at(provider, ctx.clock()) if attempt else errand.opens_at(provider)
             if opens_at and what in _CALLS_OUT:
                 return work.rest(index, mark, opens_at)
-            what = await _claim(work, index, call.members, mark)
+            shut = await _shut(work, call.members)
+            if shut and what is Next.MAKE:
+                return _Tried(index, mark, 0.1, _NIGHT)  # it comes back at once, and its members wait or are refused
+            what = await _claim(work, index, call.members, mark, shut=shut)
             if what not in _CALLS_OUT:
                 return _Tried(index, None)
         claimed = False
@@ -264,7 +295,7 @@ def _finished(answers: list[Answer], ctx: Context) -> Mark:
     return lambda call: calls.finish(call, answers, at)
 
 
-async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None) -> Next:
+async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None, *, shut: bool = False) -> Next:
     """Write what the last try came to and claim the next one, in one compare-and-set; what the claim is for."""
     ctx, errand = work.ctx, work.errand
     for attempt in range(CONFLICT_TRIES):
@@ -278,7 +309,7 @@ async def _claim(work: _Work, index: int, members: list[int], mark: Mark | None)
             mark(call)
         now = ctx.clock()
         abilities = errand.abilities(call)
-        what = calls.next_for(call, d, abilities, now)
+        what = calls.next_for(call, d, abilities, now, shut=shut)
         match what:
             case Next.BUSY:
                 raise Unavailable("another copy is at this call")

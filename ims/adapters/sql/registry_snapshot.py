@@ -13,6 +13,7 @@ from ims.adapters.sql.registry_tables import (
     callback_secrets,
     campaigns,
     credentials,
+    customer_rules,
     customers,
     endpoints,
     provider_words,
@@ -146,12 +147,15 @@ def _read(conn: Connection, sealer: Sealer, now_ms: int, at_version: int) -> Sna
     for row in conn.execute(_alive(callback_secrets, now_ms)):
         if len(secrets[row.customer]) < LIVE_SECRETS:
             secrets[row.customer].append(_open(sealer, row))
+    chosen: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in conn.execute(select(customer_rules)):
+        chosen[row.customer][row.rule] = row.choice
     where = {row.customer: (row.url, tuple(row.allowed.split())) for row in conn.execute(select(endpoints))}
     return Snapshot(
         version=at_version,
         keys={row.key: service_key_of(row) for row in conn.execute(select(service_keys))},
         customers={
-            name: Customer(name, dict(digests[name]), *_endpoint(where, name, tuple(secrets[name])))
+            name: Customer(name, dict(digests[name]), *_endpoint(where, name, tuple(secrets[name])), chosen[name])
             for name in conn.execute(select(customers.c.name)).scalars()
         },
         users={username: name for name, users in digests.items() for username in users},

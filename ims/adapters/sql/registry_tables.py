@@ -172,6 +172,18 @@ stops = Table(
     **ON_A_SERVER,
 )
 
+# What customers chose where a rule leaves them a choice: the ids of ims.rules.law.
+customer_rules = Table(
+    "customer_rules",
+    metadata,
+    _customer(key=True),
+    Column("rule", String(30), primary_key=True),
+    Column("choice", String(30), nullable=False),
+    _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
 # Customers nothing of whose campaigns leaves before it is approved.
 approving_customers = Table("approving_customers", metadata, _customer(key=True), _created_at(), **ON_A_SERVER)
 

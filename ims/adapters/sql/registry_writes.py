@@ -14,6 +14,7 @@ from ims.adapters.sql.registry_tables import (
     approving_customers,
     callback_secrets,
     credentials,
+    customer_rules,
     customers,
     demo_secrets,
     endpoints,
@@ -31,6 +32,7 @@ from ims.errors import Rejected
 from ims.ports.push import ApnsKey, FcmKey, PushKeys
 from ims.ports.registry import ServiceKey
 from ims.protocol.sealing import Sealer
+from ims.rules import law
 from ims.rules.registration import (
     CustomerEntry,
     Problem,
@@ -153,6 +155,8 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
     unexpiring = (callback_secrets.c.customer == name) & callback_secrets.c.expires_at.is_(None)
     known = conn.execute(select(callback_secrets.c.id).where(unexpiring)).first()
     callback_secret = new_callback_secret(conn, sealer, now_ms, name, 0) if known is None else None
+    if entry.night_ads is not None:
+        _choose(conn, now_ms, name, law.NIGHT.id, entry.night_ads)
     for number in entry.sender_numbers:
         conn.execute(insert_ignored(sender_numbers), {"customer": name, "number": number, "created_at": now_ms})
     for sender_key in entry.sender_profiles:
@@ -173,6 +177,12 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
     for app in entry.push_apps:
         _register_app(conn, sealer, now_ms, name, app)
     return Issued(name, entry.username, _register_keys(conn, now_ms, entry), secret, callback_secret)
+
+
+def _choose(conn: Connection, now_ms: int, customer: str, rule: str, choice: str) -> None:
+    mine = and_(customer_rules.c.customer == customer, customer_rules.c.rule == rule)
+    conn.execute(delete(customer_rules).where(mine))
+    conn.execute(insert(customer_rules), {"customer": customer, "rule": rule, "choice": choice, "created_at": now_ms})
 
 
 def _register_secret(conn: Connection, now_ms: int, entry: CustomerEntry) -> str | None:

@@ -20,7 +20,7 @@ from ims.protocol.ids import day_of, first_of_day
 from ims.rules.campaigns import RESERVED, RESERVED_MS
 
 _PAGE = 2_000  # rows deleted in one transaction: other writers get their turn
-_KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by (24 hours) by a day
+_KEEP_CLOSED_MS = 2 * 86_400_000  # rows of invariants 2 and 3 outlive every send_by: 24 hours, and for ads of the night up to 11 more
 
 
 class Aging(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -70,11 +71,15 @@ UPLOADS = {
 
 
 class FakeDirectory:
+    def __init__(self, choices: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._choices = choices or {}
+
     def service_key(self, key: str) -> ServiceKey | None:
         return _KEYS.get(key)
 
     def customer(self, name: str) -> Customer | None:
-        return _CUSTOMERS.get(name)
+        customer = _CUSTOMERS.get(name)
+        return customer and replace(customer, choices=self._choices.get(name, {}))
 
     def owns_callback(self, customer: str, number: str) -> bool:
         return number == "15441234"
@@ -114,10 +119,11 @@ class FakePorts:
         self.reachable = True
         self.fails: Exception | None = None
         self.refused: list[str] = []
+        self.choices: dict[str, dict[str, str]] = {}
         self.replays: list[tuple[int | None, int | None, Sequence[str]]] = []
 
     async def directory(self) -> FakeDirectory:
-        return FakeDirectory()
+        return FakeDirectory(self.choices)
 
     async def opted_out(self, customer: str, channel: str, recipients: Sequence[bytes]) -> set[bytes]:
         return set()
@@ -126,7 +132,8 @@ class FakePorts:
         return self.at_ms
 
     async def customer_of(self, username: str) -> Customer | None:
-        return next((c for c in _CUSTOMERS.values() if username in c.credentials), None)
+        customer = next((c for c in _CUSTOMERS.values() if username in c.credentials), None)
+        return customer and replace(customer, choices=self.choices.get(customer.name, {}))
 
     def _accept(self, message_id: str, digest: bytes, what: Any) -> str:
         if self.fails:

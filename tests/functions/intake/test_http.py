@@ -150,6 +150,16 @@ def test_ads_are_refused_at_night_and_not_by_day(client: Any, ports: Any, text: 
     assert other.json()["code"] == "2060"
 
 
+def test_ads_of_a_customer_that_holds_them_are_taken_at_night(client: Any, ports: Any, text: dict[str, Any]) -> None:
+    """정보통신망법 제50조③: they wait for 08:00; what may not wait so long is refused at once."""
+    ports.choices["acme"] = {"night": "hold"}
+    ports.at_ms += 9 * 3_600_000  # 21:00
+    assert client.post("/ims/acmead/mt/sendMessage", json=text).json()["code"] == "0000"
+    for clock, code in (("07:59:59", "2060"), ("08:00:00", "2060"), ("08:00:01", "0000")):
+        body = {**text, "message_id": f"n{clock[:2]}{clock[-2:]}", "expires_at": f"2027-03-03T{clock}+09:00"}
+        assert client.post("/ims/acmead/mt/sendMessage", json=body).json()["code"] == code
+
+
 def test_the_trace_is_the_callers_or_a_new_one(client: Any, ports: Any, text: dict[str, Any]) -> None:
     mine = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     assert client.post(SEND, json=text, headers={"traceparent": mine}).headers["x-ims-trace"] == mine[3:35]
