@@ -22,7 +22,8 @@ from ims.rules import law, unsubscribe
 from ims.rules.email import OPT_OUT_LINK, UNSUBSCRIBE
 from ims.runtime import composing
 from ims.runtime.context import Context
-from ims.runtime.sending import Refusals, Sending, send
+from ims.runtime.permission import Refusals
+from ims.runtime.sending import Sending, send
 from ims.runtime.stage import Decision, run
 from ims.topics import Channel
 

@@ -20,7 +20,7 @@ from ims.rules import law
 from ims.rules.night import ad_window_closed, ad_window_left_s
 from ims.runtime.composing import common_refusals, compose, night_word
 from ims.runtime.context import Context
-from ims.runtime.sending import Refusals
+from ims.runtime.permission import Refusals
 from ims.topics import Channel
 
 NO_LIVE_TOKEN = "4040"  # noqa: S105 - a code

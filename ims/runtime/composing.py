@@ -13,7 +13,7 @@ from ims.protocol.events import Row, SendRequested
 from ims.rules import law
 from ims.rules.night import ad_window_closed
 from ims.runtime.context import Context
-from ims.runtime.sending import Refusals
+from ims.runtime.permission import Refusals
 
 KEY_TTL_S = 86_400  # as long as any lane's send_by: a call may be repeated under its key until nothing may be sent any more
 

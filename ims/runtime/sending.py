@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
-from ims.lanes import Lane
-from ims.ports.dispatch import HELD as HELD_UNTIL_MORNING
 from ims.ports.dispatch import Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
@@ -26,9 +24,11 @@ from ims.rules.calls import Next
 from ims.rules.campaigns import GATED, held_name
 from ims.rules.night import ad_window_opens
 from ims.rules.parts import variables_in
+from ims.runtime import permission
 from ims.runtime.context import Context
 from ims.runtime.errand import Errand
 from ims.runtime.gate import gated
+from ims.runtime.permission import Check, Refusals
 from ims.runtime.pools import account_name
 from ims.runtime.stage import CONFLICT_TRIES, Decision
 from ims.telemetry import CLAIMS, HELD, SENT
@@ -40,8 +40,6 @@ _NIGHT = "night"
 _AS_LONG_AS_SAID = (_BREAKER, GATED, _NIGHT)  # a breaker waits longer each time by itself; who holds a campaign wakes it
 _CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
 
-Refusals = dict[int, tuple[str, str]]  # position -> (result, result code); HELD: not refused, it waits for the morning
-Check = Callable[[Event, SendRequested, Sequence[Row], Context], Awaitable[Refusals]]
 Compose = Callable[[Call, SendRequested, Sequence[Row], Context], OutgoingCall]
 Mark = Callable[[Call], None]  # what a try came to, to be written on the call
 
@@ -94,6 +92,10 @@ class _Work:
     @property
     def ctx(self) -> Context:
         return self.errand.ctx
+
+    async def look(self, positions: Collection[int]) -> tuple[Refusals, set[int]]:
+        """Who is refused now, and who waits for the morning."""
+        return await permission.look(self.how.check, self.event, self.request, positions, self.ctx)
 
     def rest(self, index: int, mark: Mark | None, opens_at: int) -> _Tried:
         """What is not tried because the provider is left alone until then."""
@@ -164,9 +166,9 @@ async def _fix(work: _Work) -> _Fixed:
         changed = moved is not None
         fresh = set(calls.undecided(d, positions))
         if fresh:
-            refusals, waiting = await _check(work, fresh)
+            refusals, waiting = await work.look(fresh)
             calls.refuse(d, refusals)
-            morning = _morning(work, now) if waiting else 0
+            morning = ad_window_opens(request.shared.channel, now) if waiting else 0
             free = [r for r in request.rows if r.pos in fresh and r.pos not in refusals and r.pos not in waiting]
             target = errand.target()
             opens_at = errand.opens_at(target) if free else 0
@@ -186,8 +188,8 @@ async def _fix(work: _Work) -> _Fixed:
                 raise Unavailable("another copy is at this call")
             unmade = what is Next.MAKE or (what is Next.LATE and not call.tries)
             if unmade and call.members[0] not in fresh:
-                refusals, waiting = await _check(work, set(call.members))
-                morning = _morning(work, now) if waiting else morning
+                refusals, waiting = await work.look(call.members)
+                morning = ad_window_opens(request.shared.channel, now) if waiting else morning
                 changed |= calls.drop(d, call, refusals, waiting)
                 if call.status == CallStatus.DONE:
                     continue
@@ -206,25 +208,6 @@ async def _fix(work: _Work) -> _Fixed:
         CLAIMS.labels(work.event.lane, Next.MAKE.value).inc(sum(claimed for _, _, claimed in ours))
         return _Fixed(d, ours, bool(left), opens_at, morning)
     raise AssertionError("unreachable")
-
-
-async def _check(work: _Work, positions: set[int]) -> tuple[Refusals, set[int]]:
-    """Who of these is refused for good, and who may be sent to in the morning only."""
-    found = await work.how.check(work.event, work.request, [r for r in work.request.rows if r.pos in positions], work.ctx)
-    waiting = {pos for pos, (result, _) in found.items() if result == HELD_UNTIL_MORNING}
-    return {pos: why for pos, why in found.items() if pos not in waiting}, waiting
-
-
-def _morning(work: _Work, now: int) -> int:
-    return ad_window_opens(work.request.shared.channel, now)
-
-
-async def _shut(work: _Work, members: list[int]) -> bool:
-    """Whether the night has come over a call since it was fixed: asked of ads before every further try."""
-    if work.event.lane is not Lane.AD:
-        return False
-    found = await work.how.check(work.event, work.request, [r for r in work.request.rows if r.pos in set(members)], work.ctx)
-    return any(code == results.NIGHT_AD for _, code in found.values())
 
 
 def _groups(rows: Sequence[Row], shared: Shared, *, one_text: bool) -> list[list[int]]:
@@ -255,7 +238,7 @@ async def _make(work: _Work, fixed: _Fixed, index: int, what: Next, rows: dict[i
             opens_at = health.closed_at(provider, ctx.clock()) if attempt else errand.opens_at(provider)
             if opens_at and what in _CALLS_OUT:
                 return work.rest(index, mark, opens_at)
-            shut = await _shut(work, call.members)
+            shut = await permission.shut(work.how.check, work.event, work.request, call.members, ctx)
             if shut and what is Next.MAKE:
                 return _Tried(index, mark, 0.1, _NIGHT)  # it comes back at once, and its members wait or are refused
             what = await _claim(work, index, call.members, mark, shut=shut)
