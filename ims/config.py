@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ims.errors import Misconfigured
@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     keys: str = secret("", description="Keyring (JSON); empty: a 0600 file in the home, made at the first start.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of our own log lines.")
     clock_offset_s: float = Field(0, description="Moves the clock; for tests of deadlines and night rules only.")
+
+    restored_until: AwareDatetime | None = Field(
+        None, description="Production, after a restore: when IMS was stopped. What is older is in no new call: decisions/0011."
+    )
 
     providers_mt: str = shares("simulator", "bizgo", description="Who sends texts.")
     providers_kakao: str = shares("simulator", "bizgo", description="Who sends AlimTalk and brand messages.")

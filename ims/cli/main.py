@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import doctor, fsck, home, messages, migrate, providers, push_tokens, registry, scale, topics
+from ims.cli import backup, doctor, fsck, home, messages, migrate, providers, push_tokens, registry, scale, topics
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ registry.add_to(app)
 push_tokens.add_to(app)
 providers.add_to(app)
 fsck.add_to(app)
+backup.add_to(app)
 migrate.add_to(app)
 doctor.add_to(app)
 scale.add_to(app)

@@ -124,7 +124,7 @@ class Refusal(_Data, frozen=True, kw_only=True):
     """A message that a rule, a deadline or a fault of ours stopped."""
 
     pos: int
-    result: str  # REJECTED, EXPIRED, FAILED, CANCELLED
+    result: str  # REJECTED, EXPIRED, FAILED, CANCELLED; UNKNOWN: older than a restore, so perhaps sent
     code: str
 
 

@@ -136,6 +136,24 @@ def finish(call: Call, answers: Sequence[Answer], now: int) -> None:
     call.outcomes = [CallOutcome(a.status, a.code, a.provider_code, a.provider_id, list(a.dead)) for a in answers]
 
 
+def doubt(d: Dispatch, positions: Sequence[int], unknown: tuple[str, str], report_deadline_ms: int, now: int) -> bool:
+    """Of records that were restored: whatever they do not know may have happened since the backup. True: the row changed.
+
+    Calls of these members that were not begun, or surely not sent, are unknown now (their keys are no older than the message, so
+    they live at least as long from there on); members in no call enter none any more.
+    """
+    unsure = [c for c in d.calls if c.status in (CallStatus.FIXED, CallStatus.NOT_SENT) and concerns(c, positions)]
+    for call in unsure:
+        call.status = CallStatus.TRYING
+        call.lease_until = 0
+        call.tries = max(1, call.tries)
+        call.first_at = d.received_at
+        call.report_due = now + report_deadline_ms
+    open_ = undecided(d, positions)
+    refuse(d, dict.fromkeys(open_, unknown))
+    return bool(unsure or open_)
+
+
 def not_sent(call: Call) -> None:
     """Surely not sent, nor at any try before: the call may be made again, by anyone, and waits for no report."""
     call.status = CallStatus.NOT_SENT

@@ -74,6 +74,7 @@ class Context:
     files: Files | None = None  # where events lie that are too large for the log
     outbox: Outbox | None = None  # where the log is a system of its own
     reader: Reader | None = None  # of the log, for processes that dispatch it
+    restored_until: int = 0  # births up to then may have been sent by a life that restored records know nothing of
     breakers: Breakers = field(default_factory=Breakers)
     rates: Rates = field(default_factory=Rates)
     paces: dict[str, Pace] = field(default_factory=dict)  # of held events, by topic

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
-from ims.ports.dispatch import Call, CallStatus, Dispatch
+from ims.ports.dispatch import UNKNOWN, Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
 from ims.protocol.envelope import Emit, Event
@@ -93,6 +93,11 @@ class _Work:
     def ctx(self) -> Context:
         return self.errand.ctx
 
+    @property
+    def restored(self) -> bool:
+        """Whether these messages are older than a restore: what the records do not know of them may have happened all the same."""
+        return self.request.received_at <= self.ctx.restored_until
+
     async def look(self, positions: Collection[int]) -> tuple[Refusals, set[int]]:
         """Who is refused now, and who waits for the morning."""
         return await permission.look(self.how.check, self.event, self.request, positions, self.ctx)
@@ -162,8 +167,9 @@ async def _fix(work: _Work) -> _Fixed:
         d = await errand.load()
         now = ctx.clock()
         left, opens_at, morning = 0, 0, 0
+        doubted = work.restored and calls.doubt(d, positions, (UNKNOWN, results.NO_ANSWER), errand.report_deadline_ms, now)
         moved = errand.move(d, wanted)
-        changed = moved is not None
+        changed = doubted or moved is not None
         fresh = set(calls.undecided(d, positions))
         if fresh:
             refusals, waiting = await work.look(fresh)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from ims import topics
+from ims.adapters.embedded.backup import restored_until
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
 from ims.adapters.embedded.folder import FolderFiles
@@ -213,6 +214,7 @@ class House:
             providers=providers,
             caller=self.endpoint,
             attached=Attached(FolderFiles(self.home / "files"), SqlUploads(self._registry_file), sealer, clock),
+            restored_until=restored_until(self.home),
             outbox=self.store if isinstance(self.store, SplitStore) else None,
         )
         install(self.ctx)

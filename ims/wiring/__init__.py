@@ -82,6 +82,7 @@ def build(settings: Settings, name: str, *, with_providers: bool = True) -> Cont
         files=stores.files,
         outbox=stores.outbox,
         reader=stores.reader,
+        restored_until=stores.restored_until,
     )
     ctx.trace = Tracer(ctx).note
 

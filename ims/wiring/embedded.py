@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ims.adapters.embedded.backup import restored_until
 from ims.adapters.embedded.bell import Bells
 from ims.adapters.embedded.files import LaneFile
 from ims.adapters.embedded.folder import FolderFiles
@@ -48,5 +49,6 @@ def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) ->
         reader=EmbeddedReader(store, home, clock, int(settings.log_retention_s * 1000)),
         outbox=None,
         aging=AGING,
+        restored_until=restored_until(home),
         close=close,
     )

@@ -74,6 +74,7 @@ def stores(settings: Settings, name: str, envelopes: Envelopes, clock: Clock) ->
         reader=KafkaReader(connection, name),
         outbox=store,
         aging=(),
+        restored_until=int(settings.restored_until.timestamp() * 1000) if settings.restored_until else 0,
         close=close,
     )
 

@@ -29,4 +29,5 @@ class Stores:
     reader: Reader
     outbox: Outbox | None
     aging: Sequence[Aging]
+    restored_until: int  # what was accepted until then may have been sent since the backup that these were restored from
     close: Callable[[], Awaitable[None]]

@@ -59,3 +59,19 @@ def test_only_what_may_have_been_sent_waits_for_a_report(row: Dispatch) -> None:
     assert (call.first_at, call.report_due) == (NOW + 2_000, NOW + 602_000)
     assert calls.next_for(call, row, ABILITIES, NOW + 3_000) is Next.REPEAT
     assert row.due_at() == NOW + 5_000, "its time runs from when the call was fixed"
+
+
+def test_restored_records_make_nothing_for_the_first_time(row: Dispatch) -> None:
+    """A call is repeated under its key as long as that surely lives, then asked for; members in none enter none."""
+    call, unknown, now = row.calls[0], ("UNKNOWN", "8002"), NOW + 1_000
+    assert calls.doubt(row, [0, 1, 2, 3, 4], unknown, 5_000, now)
+    assert [(r.pos, r.result, r.code) for r in row.refused] == [(4, "UNKNOWN", "8002")]
+    assert calls.undecided(row, [0, 1, 2, 3, 4]) == []
+    assert calls.next_for(call, row, ABILITIES, now) is Next.REPEAT
+    assert (call.first_at, call.report_due) == (NOW, now + 5_000)
+    assert calls.next_for(call, row, ABILITIES, row.send_by + 1) is Next.ASK
+    nobody_knows = Abilities(max_members=200, keys="none", key_ttl_s=0, timeout_s=1, can_ask=False, rate_per_s=0)
+    assert calls.next_for(call, row, nobody_knows, now) is Next.GIVE_UP
+    assert not calls.doubt(row, [0, 1, 2, 3, 4], unknown, 5_000, now), "once"
+    calls.finish(call, [], now)
+    assert not calls.doubt(row, [0, 1, 2, 3, 4], unknown, 5_000, now), "its outcome is stored"
