@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from books import REST_S, Books
 from callbacks import CallbackServer
-from harness import Home
-from load import Load
+from harness import Home, eventually
+from load import Load, Stream
 
 DEADLINE_S = 12  # reports that came after the backup do not come again: what they were about is UNKNOWN by then
 FAST = {
@@ -28,10 +28,12 @@ def test_restore(keys: str, tmp_path: Path, callbacks: CallbackServer, chance: r
     copy = tmp_path / "copy"
     with Home(tmp_path / "home", **FAST, simulator_keys=keys) as home:
         books = Books(home, callbacks)
-        with Load(books, campaigns=8, rows=500, singles=150) as load:
-            load.wait_for(chance.randrange(500, 3_000))
+        with Stream(books, rows=500) as load:
+            load.wait_for(chance.randrange(500, 3_000), 60)
             done = home.cli("backup", str(copy), timeout=120)
             assert done.returncode == 0, done.stderr
+            then = len(books.answered)
+            eventually(lambda: len(books.answered) > then + 600, 60, "messages that the copy does not have")
         time.sleep(chance.choice((0, 1, 3)))
         home.kill9("all")
     again = Home(tmp_path / "again", **FAST, simulator_keys=keys)
