@@ -93,11 +93,6 @@ class _Work:
     def ctx(self) -> Context:
         return self.errand.ctx
 
-    @property
-    def restored(self) -> bool:
-        """Whether these messages are older than a restore: what the records do not know of them may have happened all the same."""
-        return self.request.received_at <= self.ctx.restored_until
-
     async def look(self, positions: Collection[int]) -> tuple[Refusals, set[int]]:
         """Who is refused now, and who waits for the morning."""
         return await permission.look(self.how.check, self.event, self.request, positions, self.ctx)
@@ -167,7 +162,8 @@ async def _fix(work: _Work) -> _Fixed:
         d = await errand.load()
         now = ctx.clock()
         left, opens_at, morning = 0, 0, 0
-        doubted = work.restored and calls.doubt(d, positions, (UNKNOWN, results.NO_ANSWER), errand.report_deadline_ms, now)
+        restored = request.received_at <= ctx.restored_until  # what the records do not know of them may have happened all the same
+        doubted = restored and calls.doubt(d, positions, (UNKNOWN, results.NO_ANSWER), errand.report_deadline_ms, now)
         moved = errand.move(d, wanted)
         changed = doubted or moved is not None
         fresh = set(calls.undecided(d, positions))
