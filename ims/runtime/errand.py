@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ims.ports.dispatch import Call, CallStatus, Dispatch
+from ims import results
+from ims.ports.dispatch import UNKNOWN, Call, CallStatus, Dispatch
 from ims.ports.providers import Abilities, Provider
 from ims.ports.records import Change
 from ims.ports.registry import Directory
@@ -112,6 +113,12 @@ class Errand:
         return due
 
     # --- the row
+
+    def doubt(self, d: Dispatch, positions: Sequence[int], now: int) -> bool:
+        """Of messages older than a restore: what the records do not know of them may have happened all the same. True: the row changed."""
+        if d.received_at > self.ctx.restored_until:
+            return False
+        return calls.doubt(d, positions, (UNKNOWN, results.NO_ANSWER), self.report_deadline_ms, now)
 
     async def load(self) -> Dispatch:
         r = self.request

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ims import results, topics
 from ims.errors import CallRefused, Conflict, NotSent, Poison, ProviderError, Unavailable, Unclear
-from ims.ports.dispatch import UNKNOWN, Call, CallStatus, Dispatch
+from ims.ports.dispatch import Call, CallStatus, Dispatch
 from ims.ports.providers import Answer, OutgoingCall
 from ims.ports.records import Change, HeldEvent
 from ims.protocol.envelope import Emit, Event
@@ -35,8 +35,7 @@ from ims.telemetry import CLAIMS, HELD, SENT
 
 _PAUSE_S = 5.0  # between tries in one delivery; a longer wait frees the event's place in the window
 _MAX_PARK_S = 300.0
-_BREAKER = "breaker"
-_NIGHT = "night"
+_BREAKER, _NIGHT = "breaker", "night"
 _AS_LONG_AS_SAID = (_BREAKER, GATED, _NIGHT)  # a breaker waits longer each time by itself; who holds a campaign wakes it
 _CALLS_OUT = (Next.MAKE, Next.REPEAT, Next.ASK)  # what goes to the provider; the others are ours to write down
 
@@ -162,8 +161,7 @@ async def _fix(work: _Work) -> _Fixed:
         d = await errand.load()
         now = ctx.clock()
         left, opens_at, morning = 0, 0, 0
-        restored = request.received_at <= ctx.restored_until  # what the records do not know of them may have happened all the same
-        doubted = restored and calls.doubt(d, positions, (UNKNOWN, results.NO_ANSWER), errand.report_deadline_ms, now)
+        doubted = errand.doubt(d, positions, now)
         moved = errand.move(d, wanted)
         changed = doubted or moved is not None
         fresh = set(calls.undecided(d, positions))
