@@ -56,6 +56,13 @@ class Query:
             self.wrong(name, f"1자 이상 {most}자 이하여야 합니다.", f"It must have 1 to {most} characters.")
         return value
 
+    def plain(self, name: str, most: int) -> str:
+        """A code: letters and digits of ASCII, as its column holds them. Empty where it is not given."""
+        value = self._given.get(name, "")
+        if name in self._given and not re.fullmatch(rf"[A-Za-z0-9]{{1,{most}}}", value):
+            self.wrong(name, f"영문자와 숫자 1자 이상 {most}자 이하여야 합니다.", f"It must have 1 to {most} letters and digits.")
+        return value
+
     def one_of(self, name: str, words: Sequence[str]) -> str:
         """Empty where it is not given."""
         value = self._given.get(name, "")

@@ -11,8 +11,9 @@ from functions.center.asked import NEVER, Query
 from functions.center.desk import Desk
 from ims.ports.histories import Page, Place, Wanted
 from ims.ports.registry import ServiceKey
+from ims.protocol.ids import lane_of
 from ims.results import family_of, look_up
-from ims.rules import phone
+from ims.rules import email, phone
 from ims.rules.result import iso
 
 PATH = re.compile(r"/ims/([^/]+)/hist/(kakao|mt|email|push|rcs)")
@@ -42,9 +43,9 @@ async def read(desk: Desk, key: ServiceKey, channel: str, query: str) -> dict[st
         int(since.timestamp() * 1_000),
         int(until.timestamp() * 1_000),
         recipient=_recipient(desk, channel, asked),
-        report_type=asked.word("type", 8),
+        report_type=asked.plain("type", 8),
         result=asked.one_of("result", RESULTS),
-        report_code=asked.word("report_code", 8),
+        report_code=asked.plain("report_code", 8),
         bill_code=asked.word("bill_code", 20),
     )
     asked.done()
@@ -68,6 +69,11 @@ def _recipient(desk: Desk, channel: str, asked: Query) -> bytes:
     value = asked.word("recipient", 254)
     if not value:
         return b""
+    if channel == "email":
+        mailbox = email.address(value)  # rows are found by what is kept: small letters, a domain as the DNS spells it
+        if mailbox is None:
+            asked.wrong("recipient", "올바른 메일 주소가 아닙니다.", "It is not an e-mail address.", "2050")
+        return desk.index(mailbox or value)
     number = phone.recipient(value) if channel in _BY_NUMBER else value
     if number is None and channel != "kakao":  # AlimTalk goes to an app_user_id too
         asked.wrong("recipient", "올바른 수신번호가 아닙니다.", "It is not a telephone number.", "2050")
@@ -83,6 +89,7 @@ def _place(asked: Query) -> Place | None:
         text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("ascii")
         if _CURSOR.fullmatch(text):
             birth, _, pos = text.partition(".")
+            lane_of(birth)  # ValueError where its first letter is no lane's
             return Place(birth, int(pos))
     except ValueError:
         pass  # said below

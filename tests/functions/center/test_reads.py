@@ -14,6 +14,8 @@ import pytest
 from starlette.requests import Request
 
 from functions.center import desk as center
+from functions.center import history
+from functions.center.asked import Query
 from functions.center.http import answer as centers_answer
 from functions.intake.desk import Desk
 from functions.intake.http import answer
@@ -32,6 +34,7 @@ from ims.runtime.stage import new_trace
 from ims.serve.gateway import is_centers
 from ims.testing.house import House
 
+_NO_LANES = base64.urlsafe_b64encode(b"zzzzzzz.1").decode().rstrip("=")  # well formed, but no lane has births of this letter
 PENDING = {"total", "success", "fail", "unknown", "pending"}
 
 
@@ -185,6 +188,13 @@ async def test_nobody_reads_what_is_anothers(client, house):
     assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content) == (404, unknown.content)
 
 
+async def test_an_address_is_found_however_it_is_written(house):
+    desk = center.Desk(house.ctx)
+    asked = Query("recipient=%20Hana%40Example.KR", ("recipient",))
+    assert history._recipient(desk, "email", asked) == desk.index("hana@example.kr")
+    asked.done()
+
+
 async def test_codes_are_listed_by_family(client):
     listed = (await read(client, "codes", family="mt"))["list"]
     assert {code["family"] for code in listed} == {"mt"}
@@ -206,6 +216,13 @@ async def test_codes_are_listed_by_family(client):
             dict.fromkeys(("from", "to", "size", "cursor", "result"), "1400"),
         ),
         ("hist/mt", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "recipient": "12"}, {"recipient": "2050"}),
+        ("hist/email", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "recipient": "a@b"}, {"recipient": "2050"}),
+        ("hist/mt", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "cursor": _NO_LANES}, {"cursor": "1400"}),
+        (
+            "hist/mt",
+            {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "type": "문자", "report_code": "0' "},
+            {"type": "1400", "report_code": "1400"},
+        ),
         ("hist/mt", {"message_id": "m-1", "size": "2"}, {"size": "1400"}),
         ("codes", {"family": "none", "x": "1"}, {"x": "1400", "family": "1400"}),
     ],
