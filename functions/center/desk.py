@@ -16,6 +16,7 @@ from ims.runtime.attachments import Attached
 from ims.runtime.context import Context
 
 OPEN_MOST = 12  # uploads whose bodies are held at once: 12 of the largest are 120 MiB
+_CURSOR = "hist"
 _THREADS = 1  # a decoder keeps a processor; the other ones have messages to carry
 
 
@@ -49,6 +50,17 @@ class Desk:
         """Where the newest message of that id stands in the history."""
         found = await self._ctx.acceptance.find_ever(key.kind, acceptance_key(key.key, message_id))
         return Place(found.birth, found.pos) if found and found.accepted else None
+
+    def sealed(self, place: Place, key: ServiceKey) -> bytes:
+        """A place as its customer may hold it: where a page stopped may be another customer's row."""
+        sealer = self._ctx.sealer
+        return sealer.key_id.encode() + b"." + sealer.seal(f"{place.birth}.{place.pos}".encode(), f"{_CURSOR}/{key.key}")
+
+    def opened(self, sealed: bytes, key: ServiceKey) -> Place:
+        """What `sealed` made for that service key. Poison, or ValueError, when it is anything else."""
+        key_id, _, body = sealed.partition(b".")
+        birth, _, pos = self._ctx.sealer.open(body, f"{_CURSOR}/{key.key}", key_id.decode("ascii")).decode().partition(".")
+        return Place(birth, int(pos))
 
     def index(self, recipient: str) -> bytes:
         """What a recipient is found by; the recipient itself is not kept."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from functions.center.asked import NEVER, Query
 from functions.center.desk import Desk
+from ims.errors import Poison
 from ims.ports.histories import Page, Place, Wanted
 from ims.ports.registry import ServiceKey
-from ims.protocol.ids import lane_of
 from ims.results import family_of, look_up
 from ims.rules import email, phone
 from ims.rules.result import iso
@@ -24,7 +24,6 @@ PAGE_ROWS = 100
 MOST_PERIOD = timedelta(days=31)
 _NARROWER = ("type", "result", "report_code", "bill_code", "recipient", "cursor", "size", "from", "to")
 _BY_NUMBER = ("kakao", "mt", "rcs")
-_CURSOR = re.compile(r"[a-z0-9]{7,26}\.\d{1,5}")
 
 
 async def read(desk: Desk, key: ServiceKey, channel: str, query: str) -> dict[str, Any]:
@@ -36,7 +35,7 @@ async def read(desk: Desk, key: ServiceKey, channel: str, query: str) -> dict[st
     if NEVER not in (since, until) and not timedelta(0) < until - since <= MOST_PERIOD:
         asked.wrong("to", "from보다 뒤이고 31일 이내여야 합니다.", "It must be later than `from`, by 31 days at most.")
     size = asked.number("size", MOST_ROWS, PAGE_ROWS)
-    after = _place(asked)
+    after = _place(desk, key, asked)
     wanted = Wanted(
         key.key,
         CHANNELS[channel],
@@ -49,7 +48,7 @@ async def read(desk: Desk, key: ServiceKey, channel: str, query: str) -> dict[st
         bill_code=asked.word("bill_code", 20),
     )
     asked.done()
-    return _told(await desk.histories.page(wanted, after, size))
+    return _told(desk, key, await desk.histories.page(wanted, after, size))
 
 
 async def _message(desk: Desk, key: ServiceKey, channel: str, asked: Query) -> dict[str, Any]:
@@ -61,8 +60,8 @@ async def _message(desk: Desk, key: ServiceKey, channel: str, asked: Query) -> d
     place = await desk.place(key, message_id)
     row = await desk.histories.at(key.key, place) if place else None
     if row is None or row["channel"] not in CHANNELS[channel]:
-        return _told(Page([], None))
-    return _told(Page([row], None))
+        return _told(desk, key, Page([], None))
+    return _told(desk, key, Page([row], None))
 
 
 def _recipient(desk: Desk, channel: str, asked: Query) -> bytes:
@@ -80,25 +79,20 @@ def _recipient(desk: Desk, channel: str, asked: Query) -> bytes:
     return desk.index(number or value)
 
 
-def _place(asked: Query) -> Place | None:
-    """Where the page before ended. It names a row by ids of ours; whose rows are told is asked anew."""
-    value = asked.word("cursor", 80)
+def _place(desk: Desk, key: ServiceKey, asked: Query) -> Place | None:
+    """Where the page before ended. Whose rows are told is asked anew."""
+    value = asked.word("cursor", 200)
     if not value:
         return None
     try:
-        text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("ascii")
-        if _CURSOR.fullmatch(text):
-            birth, _, pos = text.partition(".")
-            lane_of(birth)  # ValueError where its first letter is no lane's
-            return Place(birth, int(pos))
-    except ValueError:
-        pass  # said below
-    asked.wrong("cursor", "next_cursor 값이어야 합니다.", "It must be a next_cursor.")
-    return None
+        return desk.opened(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), key)
+    except (ValueError, Poison):
+        asked.wrong("cursor", "next_cursor 값이어야 합니다.", "It must be a next_cursor.")
+        return None
 
 
-def _told(page: Page) -> dict[str, Any]:
-    cursor = base64.urlsafe_b64encode(f"{page.next.birth}.{page.next.pos}".encode()).decode().rstrip("=") if page.next else None
+def _told(desk: Desk, key: ServiceKey, page: Page) -> dict[str, Any]:
+    cursor = base64.urlsafe_b64encode(desk.sealed(page.next, key)).decode().rstrip("=") if page.next else None
     return {"next_cursor": cursor, "list": [_row(row) for row in page.rows]}
 
 
