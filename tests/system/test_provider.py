@@ -18,17 +18,19 @@ FAST = {"park_s": 0.5, "callback_retry_unit_s": 0.2, "poll_idle_s": 0.1, "simula
 AWAY_S = 60 if LONG else 5
 SLOW = {"simulator_magic_scale": 20 / 3, "provider_timeout_s": 10} if LONG else {"simulator_magic_scale": 0.7, "provider_timeout_s": 1}
 
+PATIENT = {"provider_timeout_s": 5}  # without keys a call that times out is UNKNOWN, and a busy machine takes its second
+
 # name: simulator's mode, share of the calls, seconds; keys; settings; whether UNKNOWN is excused
 FAULTS = {
     "away": ("away", 1.0, AWAY_S, "call", {}, False),
     "errors": ("garbage", 0.05, 3600, "call", {}, False),
-    "refusals": ("away", 0.05, 3600, "none", {}, False),
+    "refusals": ("away", 0.05, 3600, "none", PATIENT, False),
     "slow": ("slow", 1.0, AWAY_S, "call", SLOW, False),
     "slow_no_keys": ("slow", 1.0, AWAY_S, "none", SLOW, True),
     "garbage": ("garbage", 1.0, AWAY_S, "recipient", {}, False),
     "close_after": ("close_after", 0.5, AWAY_S, "call", {}, True),
     "close_after_no_keys": ("close_after", 0.3, AWAY_S, "none", {}, True),
-    "429": ("429", 1.0, AWAY_S, "none", {}, False),
+    "429": ("429", 1.0, AWAY_S, "none", PATIENT, False),
 }
 
 
