@@ -32,7 +32,7 @@ test-e2e: $(VENV)/test.stamp ## tests that start IMS as a user does
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "e2e and not system and not services"
 
 test-services: $(VENV)/test.stamp ## on real servers: the contract suites, the production profile end to end, a sample of its faults (starts what it can)
-	$(BIN)/pytest -n $(WORKERS) -m "services and not system"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "services and not system"
 
 lint: $(VENV)/test.stamp ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .
