@@ -7,7 +7,6 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from functions.center.asked import NEVER, Query
 from functions.center.desk import Desk
 from ims.errors import Poison
 from ims.ports.histories import Page, Place, Wanted
@@ -15,6 +14,7 @@ from ims.ports.registry import ServiceKey
 from ims.results import family_of, look_up
 from ims.rules import email, phone
 from ims.rules.result import iso
+from ims.runtime.clients.query import NEVER, Query
 
 PATH = re.compile(r"/ims/([^/]+)/hist/(kakao|mt|email|push|rcs)")
 CHANNELS = {"kakao": ("AT", "FT", "BT"), "mt": ("MT",), "email": ("EM",), "push": ("PU",), "rcs": ("RC",)}

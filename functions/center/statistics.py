@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from functions.center.asked import NO_DAY, Query
 from functions.center.desk import Desk
 from ims.ports.histories import Counted
 from ims.ports.registry import ServiceKey
 from ims.results import all_codes
+from ims.runtime.clients.query import NO_DAY, Query
 
 PATH = re.compile(r"/ims/([^/]+)/stat(?:/(kakao|mt|email|push|rcs))?")
 CODES = re.compile(r"/ims/([^/]+)/codes()")

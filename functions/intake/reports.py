@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -14,9 +12,9 @@ from functions.intake.faults import Fault, Rejections, faults_of
 from functions.intake.ports import IntakePorts
 from ims.errors import Rejected
 from ims.ports.registry import ServiceKey
+from ims.runtime.clients.query import Query
 
 MAX_RESULTS = 1_000
-_MOST_PARAMETERS = 50
 _INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 _Instant = Annotated[str, StringConstraints(pattern=_INSTANT)]
 _MessageId = Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9_.:-]+$")]
@@ -31,33 +29,18 @@ class Replay(BaseModel):
     message_ids: Annotated[list[_MessageId], Field(min_length=1, max_length=MAX_RESULTS)] | None = None
 
 
-def _parameters(query: str, *known: str) -> dict[str, str]:
-    """The query, each name once. Unknown names are refused."""
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
-    except ValueError:
-        raise Rejected("1400") from None
-    faults = [Fault(n[:60], "1400", f"알 수 없는 항목입니다: {n[:60]}", f"Unknown field: {n[:60]}") for n, _ in pairs if n not in known]
-    found = dict(pairs)
-    if not faults and len(found) != len(pairs):
-        faults = [Fault(pairs[0][0], "1400", "두 번 있습니다.", "It stands twice.")]
-    if faults:
-        raise Rejections(faults)
-    return found
-
-
 async def poll(query: str, ctx: IntakePorts, key: ServiceKey) -> dict[str, Any]:
     """Unacknowledged results, with the id to acknowledge them by."""
-    limit = _parameters(query, "limit").get("limit", str(MAX_RESULTS))
-    if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= MAX_RESULTS:
-        raise Rejections([Fault("limit", "1400", f"1 이상 {MAX_RESULTS} 이하여야 합니다.", f"It must be 1 to {MAX_RESULTS}.")])
-    batch_id, results = await ctx.poll(key, int(limit))
+    asked = Query(query, ("limit",))
+    limit = asked.number("limit", MAX_RESULTS, MAX_RESULTS)
+    asked.done()
+    batch_id, results = await ctx.poll(key, limit)
     return {"batch_id": batch_id, "results": results}
 
 
 async def acknowledge(query: str, ctx: IntakePorts, key: ServiceKey, batch_id: str) -> dict[str, str]:
     """Results of a batch will not be handed out again. Rejected 1404."""
-    _parameters(query)
+    Query(query, ()).done()
     if not await ctx.acknowledge(key, batch_id):
         raise Rejected("1404")
     return {"batch_id": batch_id}
@@ -65,7 +48,7 @@ async def acknowledge(query: str, ctx: IntakePorts, key: ServiceKey, batch_id: s
 
 async def one(query: str, ctx: IntakePorts, key: ServiceKey, message_id: str) -> Mapping[str, Any]:
     """What is known of a message. Rejected 1404."""
-    _parameters(query)
+    Query(query, ()).done()
     found = await ctx.read(key, message_id)
     if found is None:
         raise Rejected("1404")

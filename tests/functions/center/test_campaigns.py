@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from starlette.requests import Request
 
-from functions.center import desk as center
-from functions.center.http import answer as centers_answer
-from functions.intake.desk import Desk
-from functions.intake.http import answer
 from ims.lanes import Lane
 from ims.rules.registration import parse_registration
 from ims.runtime.release import release_due
-from ims.serve.gateway import is_centers
 from ims.testing.house import House
+
+from .conftest import headers
 
 CAMPAIGN = "/ims/keymass/campaigns/c1"
 KEPT_MS = 5_000  # how old a process's registry may be
-
-
-def _headers(pair: str = "acme:0123456789abcdef") -> dict[str, str]:
-    return {"x-ims-version": "version-1", "x-ims-key": base64.b64encode(pair.encode()).decode(), "accept-language": "en"}
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = await House.open(tmp_path)
-    other = {"name": "other", "username": "other", "secret": "fedcba9876543210", "service_keys": [{"key": "otherkey", "kind": "mass"}]}
-    await house.registry.register(parse_registration(json.dumps({"customers": [other]})))
-    yield house
-    await house.close()
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    intake, desk = Desk(house.ctx), center.Desk(house.ctx)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        await (await (centers_answer(request, desk) if is_centers(scope["path"]) else answer(request, intake)))(scope, receive, send)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ims", headers=_headers()) as client:
-        yield client
 
 
 async def send(client: httpx.AsyncClient, rows: int, campaign_id: str = "c1", first: int = 0, **more: object) -> None:
@@ -215,8 +183,8 @@ async def test_bad_input(client: httpx.AsyncClient, method: str, path: str, body
 
 async def test_another_customers_campaign_is_unknown(client: httpx.AsyncClient, house: House) -> None:
     await send(client, 3)
-    mine = await client.get(CAMPAIGN.replace("keymass", "otherkey"), headers=_headers("other:fedcba9876543210"))
+    mine = await client.get(CAMPAIGN.replace("keymass", "otherkey"), headers=headers("other:fedcba9876543210"))
     assert mine.status_code == 404
-    foreign = await client.get(CAMPAIGN, headers=_headers("other:fedcba9876543210"))
+    foreign = await client.get(CAMPAIGN, headers=headers("other:fedcba9876543210"))
     assert foreign.json()["code"] == "1100"
-    assert (await client.post(f"{CAMPAIGN}/cancel", headers=_headers("other:fedcba9876543210"))).json()["code"] == "1100"
+    assert (await client.post(f"{CAMPAIGN}/cancel", headers=headers("other:fedcba9876543210"))).json()["code"] == "1100"

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
 import httpx
 import pytest
-from starlette.requests import Request
 
 from functions.batch.jobs import retention
-from functions.center.desk import Desk
-from functions.center.http import answer
 from ims.errors import CallRefused
 from ims.ports.attachments import Attachment, Given
 from ims.results import FILE_GONE
-from ims.rules.registration import parse_registration
 from ims.runtime.attachments import Attached
 from ims.testing.house import House
 
+from .conftest import headers
 from .pictures import jpeg_bomb, picture
 
 JPG = picture()
 DAY_MS = 86_400_000
 FILES = "/ims/keymass/files"
-
-
-def _headers(pair: str = "acme:0123456789abcdef") -> dict[str, str]:
-    return {"x-ims-version": "version-1", "x-ims-key": base64.b64encode(pair.encode()).decode(), "accept-language": "en"}
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = await House.open(tmp_path)
-    other = {"name": "other", "username": "other", "secret": "fedcba9876543210", "service_keys": [{"key": "otherkey", "kind": "mass"}]}
-    await house.registry.register(parse_registration(json.dumps({"customers": [other]})))
-    yield house
-    await house.close()
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    desk = Desk(house.ctx)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        response = await answer(Request(scope, receive), desk)
-        await response(scope, receive, send)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ims", headers=_headers()) as client:
-        yield client
 
 
 def attached(house: House) -> Attached:
@@ -156,7 +122,7 @@ async def test_a_form_holds_one_part_called_file(client: httpx.AsyncClient, part
 
 async def test_a_foreign_file_is_answered_as_an_unknown_one(client: httpx.AsyncClient) -> None:
     mine = (await client.post(f"{FILES}?channel=mms", content=JPG)).json()["data"]["file_key"]
-    theirs = _headers("other:fedcba9876543210")
+    theirs = headers("other:fedcba9876543210")
     unknown = f"20270101-{'0' * 24}"
     for method in ("GET", "DELETE"):
         foreign = await client.request(method, f"/ims/otherkey/files/{mine}", headers=theirs)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
-from starlette.requests import Request
 
 from functions.center import desk as center
 from functions.center import history
-from functions.center.asked import Query
-from functions.center.http import answer as centers_answer
-from functions.intake.desk import Desk
-from functions.intake.http import answer
 from ims import topics
 from ims.adapters.sql.counters import seoul_day
 from ims.adapters.sql.histories import SqlHistories
@@ -28,39 +21,17 @@ from ims.ports.records import Change
 from ims.protocol.envelope import Emit
 from ims.protocol.events import DeliveryReport, DeliveryReported
 from ims.protocol.ids import new_birth
-from ims.rules.registration import parse_registration
 from ims.rules.result import iso
+from ims.runtime.clients.query import Query
 from ims.runtime.stage import new_trace
-from ims.serve.gateway import is_centers
 from ims.testing.house import House
+
+from .conftest import headers
+
+pytestmark = pytest.mark.parametrize("house", [False, True], ids=["embedded", "split"], indirect=True)
 
 _NO_LANES = base64.urlsafe_b64encode(b"zzzzzzz.1").decode().rstrip("=")  # well formed, but no lane has births of this letter
 PENDING = {"total", "success", "fail", "unknown", "pending"}
-
-
-def _headers(pair: str = "acme:0123456789abcdef", language: str = "en") -> dict[str, str]:
-    return {"x-ims-version": "version-1", "x-ims-key": base64.b64encode(pair.encode()).decode(), "accept-language": language}
-
-
-@pytest.fixture(params=[False, True], ids=["embedded", "split"])
-async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    house = await House.open(tmp_path, split=request.param)
-    other = {"name": "other", "username": "other", "secret": "fedcba9876543210", "service_keys": [{"key": "otherkey", "kind": "mass"}]}
-    await house.registry.register(parse_registration(json.dumps({"customers": [other]})))
-    yield house
-    await house.close()
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    intake, desk = Desk(house.ctx), center.Desk(house.ctx)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        await (await (centers_answer(request, desk) if is_centers(scope["path"]) else answer(request, intake)))(scope, receive, send)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ims", headers=_headers()) as client:
-        yield client
 
 
 async def send(client: httpx.AsyncClient, rows: int, first: int = 0) -> None:
@@ -178,7 +149,7 @@ async def test_rows_by_message_recipient_and_result(client, house):
 async def test_nobody_reads_what_is_anothers(client, house):
     await settled(client, house, 2)
     page = await read(client, "hist/mt", size=1, **around(house))
-    theirs = {"headers": _headers("other:fedcba9876543210")}
+    theirs = {"headers": headers("other:fedcba9876543210")}
     hist = (await client.get("/ims/otherkey/hist/mt", params=around(house) | {"cursor": page["next_cursor"]}, **theirs)).json()
     assert hist["code"] == "1400", "a cursor opens for the service key it was made for"
     assert (await client.get("/ims/otherkey/hist/mt", params={"message_id": "m-1"}, **theirs)).json()["data"]["list"] == []
@@ -227,7 +198,6 @@ async def test_codes_are_listed_by_family(client):
         ("codes", {"family": "none", "x": "1"}, {"x": "1400", "family": "1400"}),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("house", [False], indirect=True)
 async def test_bad_queries_get_all_their_faults(client, path, query, codes):
     answered = await client.get(f"/ims/keymass/{path}", params=query)
     assert answered.status_code == 400

@@ -1,4 +1,4 @@
-"""What center's reads are asked for: the query, each name once and known, all faults at once."""
+"""What a read is asked for by its query: each name once and known, all faults at once."""
 
 from __future__ import annotations
 
