@@ -222,15 +222,17 @@ cursors = Table(
     info=_EMBEDDED,
 )
 
-_slices = MetaData()
-
 
 @cache
 def acceptance_slice(day: int) -> Table:
-    """The acceptance rows of one UTC day: dropped whole when their time is over."""
+    """The acceptance rows of one UTC day: dropped whole when their time is over.
+
+    Each has its own MetaData: at a day's first request the writers of several lanes may ask at once, and the cache lets
+    both make it; in a shared one the second would be refused.
+    """
     return Table(
         f"acceptance_{day}",
-        _slices,
+        MetaData(),
         Column("key", digest(16), primary_key=True),
         Column("digest", digest(8), nullable=False),
         Column("birth", identifier(26), nullable=False),
