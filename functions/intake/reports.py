@@ -12,11 +12,10 @@ from functions.intake.faults import Fault, Rejections, faults_of
 from functions.intake.ports import IntakePorts
 from ims.errors import Rejected
 from ims.ports.registry import ServiceKey
-from ims.runtime.clients.query import Query
+from ims.runtime.clients.query import INSTANT, Query
 
 MAX_RESULTS = 1_000
-_INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
-_Instant = Annotated[str, StringConstraints(pattern=_INSTANT)]
+_Instant = Annotated[str, StringConstraints(pattern=f"^{INSTANT}$")]
 _MessageId = Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9_.:-]+$")]
 
 

@@ -15,8 +15,8 @@ T = TypeVar("T")
 NO_DAY = date.min
 NEVER = datetime.min.replace(tzinfo=UTC)
 _MOST = 50
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+INSTANT = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})"  # RFC 3339, with its offset
+_DAY = r"\d{4}-\d{2}-\d{2}"
 
 
 class Query:
@@ -84,14 +84,14 @@ class Query:
 
     def instant(self, name: str) -> datetime:
         """A moment with its offset, required; NEVER where it is wrong."""
-        return self._required(name, _INSTANT, datetime.fromisoformat, "yyyy-MM-ddTHH:mm:ss+09:00") or NEVER
+        return self._required(name, INSTANT, datetime.fromisoformat, "yyyy-MM-ddTHH:mm:ss+09:00") or NEVER
 
-    def _required(self, name: str, pattern: re.Pattern[str], parse: Callable[[str], T], form: str) -> T | None:
+    def _required(self, name: str, pattern: str, parse: Callable[[str], T], form: str) -> T | None:
         if name not in self._given:
             self.wrong(name, "필수 항목입니다.", "It is required.", "2020")
             return None
         try:
-            if pattern.fullmatch(self._given[name]):
+            if re.fullmatch(pattern, self._given[name]):
                 return parse(self._given[name])
         except ValueError:
             pass  # a day that does not exist: said below
