@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     files_most_mib: int = Field(10_240, ge=1, description="What one customer's living files may take, in MiB.")
     log_retention_s: float = Field(3600, ge=0, description="How long handled events stay in the embedded log, at least.")
     x_ims_key: str = secret("", description="Credential of `ims send --url`, where IMS was not started from this home.")
+    audit_days: int = Field(
+        730, ge=1, description="How long the audit log of registers and campaigns is kept; a guess at what is asked of logs."
+    )
     history_days: int = Field(90, ge=3, description="How long messages can be found by their id.")
 
     @model_validator(mode="after")

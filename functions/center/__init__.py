@@ -1,1 +1,1 @@
-"""center: files now; management, statistics and history with the consoles."""
+"""center: what customers manage and ask for."""

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from functions.center.desk import Desk
 from ims.errors import Rejected
 from ims.ports.campaigns import Ordered, Progress, State
-from ims.rules import credentials
 from ims.rules.campaigns import RESERVED
-from ims.rules.faults import Fault, Rejections
+from ims.rules.faults import Rejections
+from ims.rules.validation import faults_of
 from ims.runtime.clients.answers import WrongMethod
-from ims.runtime.clients.bodies import content_type, whole
+from ims.runtime.clients.bodies import json_body
 from ims.runtime.clients.callers import Asker, asker_of
 
 PATH = re.compile(r"/ims/([^/]+)/campaigns/([A-Za-z0-9_.:-]{1,30})(?:/(pause|resume|cancel|approve|pace))?")
@@ -57,13 +57,11 @@ async def campaigns(request: Request, desk: Desk, found: re.Match[str]) -> dict[
 
 async def _order(request: Request, desk: Desk, asker: Asker, campaign_id: str, order: str) -> None:
     key, registry = asker.key.key, desk.registry.campaigns
-    pace = _pace(await _body(request)) if order == "pace" else None
+    pace = _pace(await json_body(request, _BODY_BYTES)) if order == "pace" else None
     known = order in _BEFOREHAND or await registry.find(key, campaign_id) is not None
     if not known and not (await desk.progresses.of(key, campaign_id)).counts:
         raise Rejected("1404")
-    user = credentials.parse(request.headers.get("x-ims-key", ""))
-    approved_by = user[0] if order == "approve" and user else None
-    await registry.order(asker.customer.name, key, campaign_id, state=_STATES.get(order), pace_per_s=pace, approved_by=approved_by)
+    await registry.order(asker.author, key, campaign_id, state=_STATES.get(order), pace_per_s=pace, approved=order == "approve")
 
 
 def described(campaign_id: str, ordered: Ordered | None, progress: Progress, *, waits: bool) -> dict[str, Any]:
@@ -85,15 +83,8 @@ def described(campaign_id: str, ordered: Ordered | None, progress: Progress, *, 
     }
 
 
-async def _body(request: Request) -> bytes:
-    if content_type(request) != "application/json":
-        raise Rejected("1415")
-    return await whole(request, _BODY_BYTES)
-
-
 def _pace(body: bytes) -> int:
     try:
         return _Pace.model_validate_json(body).per_second
-    except ValidationError:
-        ko, en = f"0에서 {MOST_PER_S:,} 사이의 정수 하나여야 합니다.", f"It must be one integer from 0 to {MOST_PER_S:,}."
-        raise Rejections([Fault("per_second", "1400", ko, en)]) from None
+    except ValidationError as exc:
+        raise Rejections(faults_of(exc)) from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from concurrent.futures import ThreadPoolExecutor
 
 from functions.center.content import find
-from ims.errors import Misconfigured
+from ims.errors import Misconfigured, Poison
 from ims.ports.campaigns import Progresses
 from ims.ports.histories import Histories, Place
 from ims.ports.registry import Customer, Registry, ServiceKey
@@ -16,7 +17,6 @@ from ims.runtime.attachments import Attached
 from ims.runtime.context import Context
 
 OPEN_MOST = 12  # uploads whose bodies are held at once: 12 of the largest are 120 MiB
-_CURSOR = "hist"
 _THREADS = 1  # a decoder keeps a processor; the other ones have messages to carry
 
 
@@ -51,16 +51,18 @@ class Desk:
         found = await self._ctx.acceptance.find_ever(key.kind, acceptance_key(key.key, message_id))
         return Place(found.birth, found.pos) if found and found.accepted else None
 
-    def sealed(self, place: Place, key: ServiceKey) -> bytes:
-        """A place as its customer may hold it: where a page stopped may be another customer's row."""
+    def sealed(self, place: str, what: str) -> str:
+        """Where a page of `what` stopped, as its customer may hold it: it may be another customer's row."""
         sealer = self._ctx.sealer
-        return sealer.key_id.encode() + b"." + sealer.seal(f"{place.birth}.{place.pos}".encode(), f"{_CURSOR}/{key.key}")
+        return base64.urlsafe_b64encode(sealer.key_id.encode() + b"." + sealer.seal(place.encode(), what)).decode().rstrip("=")
 
-    def opened(self, sealed: bytes, key: ServiceKey) -> Place:
-        """What `sealed` made for that service key. Poison, or ValueError, when it is anything else."""
-        key_id, _, body = sealed.partition(b".")
-        birth, _, pos = self._ctx.sealer.open(body, f"{_CURSOR}/{key.key}", key_id.decode("ascii")).decode().partition(".")
-        return Place(birth, int(pos))
+    def opened(self, cursor: str, what: str) -> str:
+        """What `sealed` made of the same pages. ValueError when it is anything else."""
+        key_id, _, body = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).partition(b".")
+        try:
+            return self._ctx.sealer.open(body, what, key_id.decode("ascii")).decode()
+        except Poison as exc:
+            raise ValueError("not a cursor of these pages") from exc
 
     def index(self, recipient: str) -> bytes:
         """What a recipient is found by; the recipient itself is not kept."""

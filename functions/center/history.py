@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import timedelta
 from typing import Any
 
+from functions.center import paging
 from functions.center.desk import Desk
-from ims.errors import Poison
 from ims.ports.histories import Page, Place, Wanted
 from ims.ports.registry import ServiceKey
 from ims.results import family_of, look_up
@@ -80,20 +79,17 @@ def _recipient(desk: Desk, channel: str, asked: Query) -> bytes:
 
 
 def _place(desk: Desk, key: ServiceKey, asked: Query) -> Place | None:
-    """Where the page before ended. Whose rows are told is asked anew."""
-    value = asked.word("cursor", 200)
-    if not value:
-        return None
-    try:
-        return desk.opened(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)), key)
-    except (ValueError, Poison):
-        asked.wrong("cursor", "next_cursor 값이어야 합니다.", "It must be a next_cursor.")
-        return None
+    birth, _, pos = paging.place(desk, asked, _pages(key)).partition(".")
+    return Place(birth, int(pos)) if birth else None
 
 
 def _told(desk: Desk, key: ServiceKey, page: Page) -> dict[str, Any]:
-    cursor = base64.urlsafe_b64encode(desk.sealed(page.next, key)).decode().rstrip("=") if page.next else None
-    return {"next_cursor": cursor, "list": [_row(row) for row in page.rows]}
+    stopped_at = f"{page.next.birth}.{page.next.pos}" if page.next else None
+    return paging.told(desk, [_row(row) for row in page.rows], stopped_at, _pages(key))
+
+
+def _pages(key: ServiceKey) -> str:
+    return f"hist/{key.key}"
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.center import history, statistics
+from functions.center import audit, history, registers, statistics
 from functions.center.campaigns import PATH, campaigns
 from functions.center.desk import Desk
 from functions.center.upload import described, upload
@@ -15,6 +15,12 @@ from ims.errors import Rejected
 from ims.runtime.clients.answers import WrongMethod, answered, success
 from ims.runtime.clients.callers import asker_of
 
+_READS = (
+    (statistics.PATH, statistics.read),
+    (history.PATH, history.read),
+    (statistics.CODES, statistics.codes),
+    (audit.PATH, audit.read),
+)
 _FILES = re.compile(r"/ims/([^/]+)/files(?:/([A-Za-z0-9_.:-]{1,64}))?")
 
 
@@ -24,9 +30,11 @@ async def answer(request: Request, desk: Desk) -> Response:
 
 
 async def _answer(request: Request, desk: Desk) -> Response:
+    if register := registers.PATH.fullmatch(request.scope["path"]):
+        return await registers.registers(request, desk, register)
     if campaign := PATH.fullmatch(request.scope["path"]):
         return success(await campaigns(request, desk, campaign))
-    for wanted, read in ((statistics.PATH, statistics.read), (history.PATH, history.read), (statistics.CODES, statistics.codes)):
+    for wanted, read in _READS:
         if asked := wanted.fullmatch(request.scope["path"]):
             if request.method != "GET":
                 raise WrongMethod("GET")

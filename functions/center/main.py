@@ -1,7 +1,8 @@
-"""center: what customers manage and ask for: files of their messages, campaigns under way, statistics, history.
+"""center: what customers manage and ask for: files of their messages, campaigns under way, statistics, history,
+registers (sender numbers, opt-outs) and what was changed in them.
 
-HTTP in under /ims/{serviceKey}/{files,campaigns,stat,hist,codes}. Emits nothing; what it keeps is durable before 0000 is said.
-Never sends anything and never calls another function.
+HTTP in under /ims/{serviceKey}/{files,campaigns,stat,hist,codes,numbers,optouts,audit}. Emits nothing; what it keeps is durable before
+0000 is said. Never sends anything and never calls another function.
 """
 
 from __future__ import annotations

@@ -10,18 +10,17 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from functions.intake import management
 from functions.intake.body import MANY_BYTES, ONE_BYTES
 from functions.intake.channels import FORMS
 from functions.intake.form import Form
+from functions.intake.operations import WITH_BODY, body, operation, path_id, response, success_of
 from functions.intake.reports import MAX_RESULTS, Replay
 from functions.intake.routes import DOCUMENT_PATH
 from ims.codes import CODES, SUCCESS
 from ims.topics import Channel
 
 _REFERENCE = "#/components/schemas/{model}"
-_ID = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[A-Za-z0-9_.:-]+$"}
-_COMMON = (400, 401, 403, 404, 500, 503)  # what any call with headers may meet
-_WITH_BODY = (413, 415)
 
 
 def _listed(form: Form) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def _listed(form: Form) -> dict[str, Any]:
 @cache
 def document() -> bytes:
     """The document as JSON."""
-    models: list[type[BaseModel]] = [*(model for form in FORMS.values() for model in (form.one, form.many)), Replay]
+    models: list[type[BaseModel]] = [*(model for form in FORMS.values() for model in (form.one, form.many)), Replay, *management.MODELS]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     return msgspec.json.encode(
         {
@@ -47,7 +46,7 @@ def document() -> bytes:
             },
             "paths": _paths(),
             "components": {
-                "schemas": {**definitions["$defs"], **_answers()},
+                "schemas": {**definitions["$defs"], **_answers(), **management.answers()},
                 "parameters": _parameters(),
                 "headers": _headers(),
                 "securitySchemes": {
@@ -68,23 +67,24 @@ def _paths() -> dict[str, Any]:
     reports = "/ims/{serviceKey}/report"
     return {
         **{path: {"post": post} for channel, form in FORMS.items() for path, post in _sends(channel, form)},
-        reports: {"get": _operation("pollResults", "Results not yet acknowledged", "Results", [_query_limit()])},
+        reports: {"get": operation("pollResults", "Results not yet acknowledged", "Results", [_query_limit()])},
         f"{reports}/{{id}}": {
-            "get": _operation("readMessage", "One message, by message_id", "OneResult", [_path_id("message_id")]),
-            "delete": _operation("acknowledgeResults", "Acknowledge a batch", "Acknowledged", [_path_id("batch_id")]),
+            "get": operation("readMessage", "One message, by message_id", "OneResult", [path_id("message_id")]),
+            "delete": operation("acknowledgeResults", "Acknowledge a batch", "Acknowledged", [path_id("batch_id")]),
         },
         f"{reports}/replay": {
             "post": {
-                **_operation("replayResults", "Send results again", "Queued", [], _WITH_BODY),
-                "requestBody": _body("Replay", {"message_ids": ["order-20270101-0001"]}, ONE_BYTES),
+                **operation("replayResults", "Send results again", "Queued", [], WITH_BODY),
+                "requestBody": body("Replay", {"message_ids": ["order-20270101-0001"]}, ONE_BYTES),
             }
         },
+        **management.paths(),
         DOCUMENT_PATH: {
             "get": {
                 "operationId": "document",
                 "summary": "This document",
                 "security": [],
-                "responses": {"200": _response("This document.", {"type": "object"})},
+                "responses": {"200": response("This document.", {"type": "object"})},
             }
         },
     }
@@ -97,41 +97,12 @@ def _sends(channel: Channel, form: Form) -> Iterator[tuple[str, dict[str, Any]]]
     yield f"{path}/sendMessages", _send(f"send{name}s", f"Send {what} to many", form.many, "AcceptedMany", _listed(form))
 
 
-def _send(operation: str, summary: str, model: type[Any], answer: str, example: dict[str, Any]) -> dict[str, Any]:
+def _send(operation_id: str, summary: str, model: type[Any], answer: str, example: dict[str, Any]) -> dict[str, Any]:
     limit = MANY_BYTES if answer == "AcceptedMany" else ONE_BYTES
     return {
-        **_operation(operation, summary, answer, [], (409, *_WITH_BODY, 429)),
-        "requestBody": _body(model.__name__, example, limit),
+        **operation(operation_id, summary, answer, [], (409, *WITH_BODY, 429)),
+        "requestBody": body(model.__name__, example, limit),
     }
-
-
-def _operation(
-    operation: str, summary: str, answer: str, parameters: list[dict[str, Any]], failures: tuple[int, ...] = ()
-) -> dict[str, Any]:
-    responses = {"200": _response(CODES[SUCCESS].en, {"$ref": f"#/components/schemas/{answer}"}, replayed=answer == "Accepted")}
-    for status in sorted({*_COMMON, *failures}):
-        about = " ".join(f"{c.code} {c.name}." for c in CODES.values() if c.status == status)
-        responses[str(status)] = _response(about, {"$ref": "#/components/schemas/Failure"}, later=status in {429, 503})
-    shared = [{"$ref": f"#/components/parameters/{name}"} for name in ("serviceKey", "version", "language", "traceparent")]
-    return {"operationId": operation, "summary": summary, "parameters": [*shared, *parameters], "responses": responses}
-
-
-def _response(about: str, schema: dict[str, Any], *, replayed: bool = False, later: bool = False) -> dict[str, Any]:
-    names = ["x-ims-trace", *(["x-ims-replayed"] if replayed else []), *(["Retry-After"] if later else [])]
-    return {
-        "description": about,
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {"application/json": {"schema": schema}},
-    }
-
-
-def _body(schema: str, example: dict[str, Any], limit: int) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": {"usual": {"value": example}}}
-    return {"required": True, "description": f"At most {limit} bytes.", "content": {"application/json": content}}
-
-
-def _path_id(what: str) -> dict[str, Any]:
-    return {"name": "id", "in": "path", "required": True, "schema": _ID, "description": what}
 
 
 def _query_limit() -> dict[str, Any]:
@@ -158,14 +129,12 @@ def _headers() -> dict[str, Any]:
     return {
         "x-ims-trace": {"description": "Id that follows the message through every stage.", "schema": {"type": "string"}},
         "x-ims-replayed": {"description": "The first answer again; nothing new was accepted.", "schema": {"const": "true"}},
+        "ETag": {"description": "Changes with the thing; a change names it in If-Match.", "schema": {"type": "string"}},
         "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     }
 
 
 def _answers() -> dict[str, Any]:
-    def success(data: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "object", "required": ["code", "data"], "properties": {"code": {"const": SUCCESS}, "data": data}}
-
     text, count = {"type": "string"}, {"type": "integer", "minimum": 0}
     code = {"enum": [c for c in CODES if c != SUCCESS]}
     fault = {"type": "object", "required": ["field", "code", "message"], "properties": {"field": text, "code": code, "message": text}}
@@ -177,12 +146,12 @@ def _answers() -> dict[str, Any]:
     many = {"campaign_id": text, "accepted": count, "rejected": count, "errors": {"type": "array", "maxItems": 1_000, "items": row}}
     results = {"batch_id": {"type": ["string", "null"]}, "results": {"type": "array", "items": {"type": "object"}}}
     return {
-        "Accepted": success({"type": "string", "description": "The message_id."}),
-        "AcceptedMany": success({"type": "object", "required": list(many), "properties": many}),
-        "Results": success({"type": "object", "required": list(results), "properties": results}),
-        "OneResult": success({"type": "object"}),
-        "Acknowledged": success({"type": "object", "required": ["batch_id"], "properties": {"batch_id": text}}),
-        "Queued": success({"type": "object", "required": ["queued"], "properties": {"queued": count}}),
+        "Accepted": success_of({"type": "string", "description": "The message_id."}),
+        "AcceptedMany": success_of({"type": "object", "required": list(many), "properties": many}),
+        "Results": success_of({"type": "object", "required": list(results), "properties": results}),
+        "OneResult": success_of({"type": "object"}),
+        "Acknowledged": success_of({"type": "object", "required": ["batch_id"], "properties": {"batch_id": text}}),
+        "Queued": success_of({"type": "object", "required": ["queued"], "properties": {"queued": count}}),
         "Failure": {
             "type": "object",
             "required": ["code", "message"],

@@ -219,7 +219,7 @@ def batch(name: str) -> None:
 
     async def run() -> int:
         ctx = build(settings, f"batch-{name}", with_providers=False)
-        gone = await retention(ctx, list(Lane), settings.history_days)
+        gone = await retention(ctx, list(Lane), settings.history_days, settings.audit_days)
         await close(ctx)
         return gone
 

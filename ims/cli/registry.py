@@ -19,8 +19,7 @@ from ims.cli.show import fail, show
 from ims.errors import ImsError, Rejected
 from ims.lanes import Lane
 from ims.ports.registry import ServiceKey
-from ims.rules import email, phone
-from ims.rules.fallback import EMAIL, KINDS, PHONE
+from ims.rules import optouts, phone
 from ims.rules.registration import RegistrationRefused, parse_registration
 from ims.topics import Channel
 
@@ -94,7 +93,7 @@ async def register(registry: SqlRegistry, text: bytes) -> list[dict[str, Any]]:
 
 async def add_opt_outs(registry: SqlRegistry, customer: str, channels: Sequence[Channel] | None, numbers: Sequence[str]) -> dict[str, Any]:
     """Only the keyed index of a number or address is kept."""
-    channels = channels or _reaching(numbers)
+    channels = channels or optouts.reaching(numbers)
     recipients = _indexed(registry, numbers)
     added = [await registry.add_opt_outs(customer, str(channel), recipients) for channel in channels]
     return {"customer": customer, "added": dict(zip(map(str, channels), added, strict=True))}
@@ -104,7 +103,7 @@ async def remove_opt_outs(
     registry: SqlRegistry, customer: str, channels: Sequence[Channel] | None, numbers: Sequence[str]
 ) -> dict[str, Any]:
     """The recipients take messages again."""
-    channels = channels or _reaching(numbers)
+    channels = channels or optouts.reaching(numbers)
     recipients = _indexed(registry, numbers)
     removed = [await registry.remove_opt_outs(customer, str(channel), recipients) for channel in channels]
     return {"customer": customer, "removed": dict(zip(map(str, channels), removed, strict=True))}
@@ -294,14 +293,8 @@ def _given(numbers: list[str]) -> list[str]:
     return [line.strip() for line in sys.stdin if line.strip()] if numbers == ["-"] else numbers
 
 
-def _reaching(numbers: Sequence[str]) -> list[Channel]:
-    """The channels that reach people by such addresses."""
-    kinds = {EMAIL if "@" in given else PHONE for given in numbers}
-    return [channel for channel in Channel if kinds & set(KINDS[channel])]
-
-
 def _indexed(registry: SqlRegistry, numbers: Sequence[str]) -> list[bytes]:
-    normal = [email.address(given) if "@" in given else phone.recipient(given) for given in numbers]
+    normal = [optouts.recipient(given) for given in numbers]
     if None in normal:
         raise Rejected("2050", "number", f"number {normal.index(None) + 1} of {len(normal)} is not one that receives texts")
     return [registry.index(number) for number in normal if number is not None]

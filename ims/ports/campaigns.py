@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from ims.ports.registers import Author
+
 
 class State(StrEnum):
     """Where a campaign stands."""
@@ -48,15 +50,18 @@ class Campaigns(Protocol):
 
     async def order(
         self,
-        customer: str,
+        author: Author,
         service_key: str,
         campaign_id: str,
         *,
         state: State | None = None,
         pace_per_s: int | None = None,
-        approved_by: str | None = None,
+        approved: bool = False,
     ) -> Ordered:
-        """Change what is given, keep the rest. Rejected 1409 when it is cancelled: that is for ever. Done again it changes nothing."""
+        """Change what is given, keep the rest; the change stands in the audit log. Who approved first stays the one who did.
+
+        Rejected 1409 when it is cancelled: that is for ever. Done again it changes nothing.
+        """
         ...
 
 

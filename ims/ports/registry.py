@@ -9,6 +9,7 @@ from typing import Protocol
 from ims.lanes import Lane
 from ims.ports.campaigns import Campaigns, Order
 from ims.ports.push import PushApp, PushTokens
+from ims.ports.registers import Registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ class Registry(Protocol):
 
     @property
     def campaigns(self) -> Campaigns: ...
+
+    @property
+    def registers(self) -> Registers: ...
 
     async def directory(self) -> Directory: ...
 

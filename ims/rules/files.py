@@ -46,6 +46,7 @@ USES: Mapping[str, Limits] = {
     "rcs": Limits(1024 * KIB, frozenset({JPEG, PNG}), 6),  # 1 MB a card
     "bt": Limits(5 * 1024 * KIB, ratio_most=2.0, ratio_least=0.75, **_KAKAO),  # type: ignore[arg-type]
     "bt-wide": Limits(5 * 1024 * KIB, ratio_most=2.0, ratio_least=1.0, **_KAKAO),  # type: ignore[arg-type]
+    "proof": Limits(10 * 1024 * KIB, frozenset({JPEG, PNG, "application/pdf"}), 1),  # of a sender number; a guess
     "email": Limits(10 * 1024 * KIB, frozenset(), 10),  # NHN: 10 files, 30 MB together; SES: 40 MB in base64
 }
 BYTES_MOST = max(limits.bytes_most for limits in USES.values())

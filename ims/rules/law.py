@@ -91,7 +91,7 @@ OPTED_OUT = Rule(
     f"{_ACT} 제50조②",
     "ims/runtime/composing.py",
     result=results.OPTED_OUT,
-    moved_by="ims optout",
+    moved_by="optouts (docs/registers.md), ims optout",
 )
 SENDER_FORM = Rule(
     "sender.form",
@@ -108,7 +108,7 @@ SENDER_REGISTERED = Rule(
     "전기통신사업법 제84조의2, 고시 제2015-32호",
     "functions/intake/senders.py",
     answer="2051",
-    moved_by="sender_numbers (ims register)",
+    moved_by="numbers (docs/registers.md), sender_numbers (ims register)",
 )
 EXPIRED = Rule(
     "expiry",

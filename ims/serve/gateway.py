@@ -14,10 +14,11 @@ import aiohttp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ims.codes import CODES
+from ims.rules.registers import REGISTERS
 
 FORWARDED = "x-ims-forwarded-for"
 TOKEN = "x-ims-internal"  # noqa: S105 - the header's name; its value is drawn at each start
-CENTERS = ("files", "campaigns", "stat", "hist", "codes")  # first parts, after the service key, of what center answers
+CENTERS = ("files", "campaigns", "stat", "hist", "codes", "audit", *REGISTERS)  # first parts, after the service key, of what center answers
 _TIMEOUT_S = 120.0
 _BUSY = json.dumps({"code": "9998", "message": CODES["9998"].ko}, ensure_ascii=False).encode()
 _HOP = {"connection", "transfer-encoding"}

@@ -69,7 +69,7 @@ class Lanes:
             await source.measure()
 
     async def _retention(self) -> None:
-        await retention(self._ctx, self._lanes, self._settings.history_days)
+        await retention(self._ctx, self._lanes, self._settings.history_days, self._settings.audit_days)
 
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
+from ims.adapters.sql import audit
 from ims.adapters.sql.database import Database
 from ims.adapters.sql.lane_tables import campaign_counts, held
 from ims.adapters.sql.registry_tables import campaigns
@@ -14,6 +16,7 @@ from ims.errors import Rejected
 from ims.lanes import Lane
 from ims.ports.campaigns import Ordered, Progress, State
 from ims.ports.clock import Clock
+from ims.ports.registers import Author
 from ims.rules.campaigns import held_name
 
 
@@ -30,13 +33,13 @@ class SqlCampaigns:
 
     async def order(
         self,
-        customer: str,
+        author: Author,
         service_key: str,
         campaign_id: str,
         *,
         state: State | None = None,
         pace_per_s: int | None = None,
-        approved_by: str | None = None,
+        approved: bool = False,
     ) -> Ordered:
         now = self._now_ms()
 
@@ -46,7 +49,7 @@ class SqlCampaigns:
             wanted = Ordered(
                 kept.state if state is None else state,
                 kept.pace_per_s if pace_per_s is None else pace_per_s,
-                kept.approved_by or approved_by or "",
+                kept.approved_by or (author.user if approved else ""),
                 now,
             )
             if kept.state is State.CANCELLED:
@@ -57,10 +60,13 @@ class SqlCampaigns:
                 "state": wanted.state.value, "pace_per_s": wanted.pace_per_s, "approved_by": wanted.approved_by, "changed_at": now,
             }  # fmt: skip
             if found is None:
-                key = {"service_key": service_key, "campaign_id": campaign_id, "customer": customer, "created_at": now}
+                key = {"service_key": service_key, "campaign_id": campaign_id, "customer": author.customer, "created_at": now}
                 conn.execute(insert(campaigns), key | values)
             else:
                 conn.execute(update(campaigns).where(_same(service_key, campaign_id)).values(values))
+            was, is_ = _audited(found), _audited(wanted)
+            if was != is_:
+                audit.write(conn, now, author, "campaigns.order", f"{service_key}/{campaign_id}", was, is_)
             return wanted
 
         return await self._write(job)
@@ -91,6 +97,12 @@ def _find(conn: Connection, service_key: str, campaign_id: str) -> Ordered | Non
     c = campaigns.c
     row = conn.execute(select(c.state, c.pace_per_s, c.approved_by, c.changed_at).where(_same(service_key, campaign_id))).first()
     return None if row is None else Ordered(State(row[0]), row[1], row[2], row[3])
+
+
+def _audited(ordered: Ordered | None) -> dict[str, Any] | None:
+    if ordered is None:
+        return None
+    return {"state": ordered.state.value, "pace_per_second": ordered.pace_per_s, "approved_by": ordered.approved_by}
 
 
 def _same(service_key: str, campaign_id: str) -> ColumnElement[bool]:

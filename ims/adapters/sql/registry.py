@@ -18,8 +18,10 @@ from sqlalchemy import Connection, delete, func, select, update
 from ims.adapters.sql import registry_writes as writes
 from ims.adapters.sql.campaigns import SqlCampaigns
 from ims.adapters.sql.database import Database
+from ims.adapters.sql.number_claims import SqlNumberClaims
 from ims.adapters.sql.opted_out import among
 from ims.adapters.sql.push_tokens import SqlPushTokens
+from ims.adapters.sql.registers import SqlRegisters
 from ims.adapters.sql.registry_snapshot import Snapshot, load, service_key_of
 from ims.adapters.sql.registry_tables import (
     VALUE_CHARACTERS,
@@ -80,6 +82,8 @@ class SqlRegistry:
         self._now_ms = now_ms
         self.push_tokens = SqlPushTokens(db, sealer, now_ms)
         self.campaigns = SqlCampaigns(db, self._write, now_ms)
+        self.registers = SqlRegisters(db, self._write, sealer.index, now_ms)
+        self.number_claims = SqlNumberClaims(db, self._write, now_ms)
         self._monotonic = monotonic
         self._snapshot: Snapshot | None = None
         self._loaded_at = self._checked_at = float("-inf")

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from ims.adapters.sql.column_types import ON_A_SERVER, name, sealed
+from ims.adapters.sql.column_types import ON_A_SERVER, name, number64, sealed
 
 metadata = MetaData()
 
@@ -86,6 +86,24 @@ sender_numbers = Table(
     _customer(key=True),
     Column("number", String(20), primary_key=True),
     _created_at(),
+    sqlite_with_rowid=False,
+    **ON_A_SERVER,
+)
+
+# What customers said of numbers that they want to send from, and what was decided. A number may be sent from when it stands in
+# sender_numbers: an approval puts it there.
+number_claims = Table(
+    "number_claims",
+    metadata,
+    _customer(key=True),
+    Column("number", String(20), primary_key=True),
+    Column("state", String(10), nullable=False),  # claimed, approved, refused
+    Column("proof", name(40), nullable=False),  # file_key; empty: a registered number that was refused later
+    Column("reason", name(200), nullable=False),  # of a refusal
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),  # 0: not yet
+    _created_at(),
+    Index("number_claims_by_state", "state", "claimed_at"),
     sqlite_with_rowid=False,
     **ON_A_SERVER,
 )
@@ -322,6 +340,24 @@ handed_files = Table(
     Column("given", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("handed_files_by_end", "expires_at"),
+    **ON_A_SERVER,
+)
+
+# Who changed what, in the order in which it was committed. JSON of masked fields; empty: there was nothing.
+audits = Table(
+    "audits",
+    metadata,
+    Column("number", number64(), primary_key=True, autoincrement=True),
+    _customer(),
+    Column("user", name(40), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("target", name(200), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    _created_at(),
+    Index("audits_by_customer", "customer", "number"),
+    Index("audits_by_time", "created_at"),
     **ON_A_SERVER,
 )
 

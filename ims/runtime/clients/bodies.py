@@ -36,6 +36,13 @@ async def whole(request: Request, limit: int, too_large: Rejected | None = None)
     return b"".join(chunks)
 
 
+async def json_body(request: Request, limit: int) -> bytes:
+    """The whole body of a request that says it is JSON. Rejected 1415 or 1413; what is left of the body stays to be dropped."""
+    if content_type(request) != "application/json":
+        raise Rejected("1415")
+    return await whole(request, limit)
+
+
 async def drop(request: Request) -> None:
     """Read what is left of the body and forget it, within bounds of size and time."""
     if getattr(request.state, "body_is_read", False):

@@ -8,6 +8,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from ims.errors import Rejected
+from ims.ports.registers import Author
 from ims.ports.registry import Customer, Directory, Registry, ServiceKey
 from ims.rules import credentials
 
@@ -22,6 +23,13 @@ class Asker:
     customer: Customer
     directory: Directory
     now_ms: int
+    user: str = ""
+    address: str = ""
+
+    @property
+    def author(self) -> Author:
+        """As whom the audit log knows them."""
+        return Author(self.customer.name, self.user, self.address)
 
 
 class Reception(Protocol):
@@ -59,6 +67,7 @@ async def asker_of(request: Request, ctx: Reception, service_key: str) -> Asker:
         raise Rejected("1100")
     if not key.active:
         raise Rejected("1101")
-    if not credentials.may_come_from(request.client.host if request.client else "", key.allowed_ips):
+    address = request.client.host if request.client else ""
+    if not credentials.may_come_from(address, key.allowed_ips):
         raise Rejected("1403")
-    return Asker(key, customer, directory, ctx.now())
+    return Asker(key, customer, directory, ctx.now(), pair[0], address)

@@ -138,7 +138,7 @@ async def test_files_end_with_their_life_and_retention_forgets_them(house: House
     assert said(await client.get(f"{FILES}/{key}")) == (200, "0000")
     house.now += 2 * DAY_MS
     assert said(await client.get(f"{FILES}/{key}")) == (404, "1404")
-    assert await retention(house.ctx, [], 90) >= 2, "the record and the content"
+    assert await retention(house.ctx, [], 90, 730) >= 2, "the record and the content"
     assert not [p for p in (house.home / "files").rglob("*") if p.is_file()]
 
 

@@ -100,7 +100,7 @@ async def test_retention_drops_them(homestead: Homestead) -> None:
     light = await homestead.trace()
     for days, there in ((14, True), (17, False)):
         homestead.house.now = NOW + days * DAY_MS
-        await retention(homestead.house.ctx, list(Lane), 90)
+        await retention(homestead.house.ctx, list(Lane), 90, 730)
         assert (await homestead.files.get(light.attributes[ATTRIBUTE]) is not None) is there
 
 
