@@ -5,6 +5,8 @@ ImsError
 ├── Later               answer 503: the same event or request may succeed when it comes again
 │   ├── Conflict        a compare-and-set was lost; decide again on the new state
 │   └── Unavailable     a store, log or peer is away
+│       ├── Untrusted     it shows a certificate that we cannot verify: nothing was sent to it
+│       └── LoginRefused  it is there, and does not let us in
 ├── Poison              answer 400: this event can never be handled, keep it as a dead letter
 ├── TooLarge            a record that the log will never take
 ├── Misconfigured       refuse to start, naming the setting
@@ -43,6 +45,14 @@ class Conflict(Later):
 
 class Unavailable(Later):
     """Something that IMS needs does not answer."""
+
+
+class Untrusted(Unavailable):
+    """Its certificate is signed by nobody whom we trust, or names another server. For an operator: it does not pass by itself."""
+
+
+class LoginRefused(Unavailable):
+    """It does not take our user and password, or lets this user do too little. Passes when a password that is being changed is."""
 
 
 class Poison(ImsError):

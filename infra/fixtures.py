@@ -1,6 +1,7 @@
 """pytest plugin: real servers for tests, each started once in a run (by whichever process of pytest-xdist asks first) on free ports.
 
 kafka, mariadb, redis_single, redis_cluster, mongo, aws, smtp: shared, so a test makes its own topics, databases, keys, and breaks nothing.
+secure: makes those that speak TLS only and, where they know users, ask for a password (`secure("kafka")`); shared too.
 kafka3, mariadb_own, mongo_own, redis_own, redis_cluster_own: for one test module, whose nodes it may kill, freeze and start again.
 What cannot be had skips the test by name, and fails it on CI.
 """
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,11 @@ def aws(request: pytest.FixtureRequest) -> Shared:
 @pytest.fixture(scope="session")
 def smtp(request: pytest.FixtureRequest) -> Shared:
     return _shared(request, "smtp")
+
+
+@pytest.fixture(scope="session")
+def secure(request: pytest.FixtureRequest) -> Callable[[str], Shared]:
+    return lambda name: _shared(request, f"{name}-secure")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""A Kafka cluster (KRaft, every node broker and controller): three nodes as in production, or one for tests that break nothing."""
+"""A Kafka cluster (KRaft, every node broker and controller): three nodes as in production, or one for tests that break nothing.
+
+`secure`: brokers speak TLS only, and ask for a password (SCRAM-SHA-512); controllers among themselves stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from infra.needs import Need
 from infra.place import HOST, Place, temporary_place
 from infra.process import Process
 from infra.service import Node, Service, ask
+from infra.tls import certificates
 
+USER = "ims"
 # Constant: a folder that was formatted under another id refuses to start.
 _CLUSTER = "aW1zLWxvY2FsLWthZmthLQ"
 _STARTED = b"Kafka Server started"
@@ -45,20 +50,30 @@ SETTINGS = {
 }
 
 
-def service(place: Place, *, nodes: int = 3) -> Service:
+def service(place: Place, *, nodes: int = 3, secure: bool = False) -> Service:
     """So many nodes that are one cluster."""
     numbers = range(1, nodes + 1)
+    servers = ",".join(f"{HOST}:{place.port(f'kafka-{n}')}" for n in numbers)
     return Service(
         name="kafka",
-        nodes=[_node(place, number, nodes) for number in numbers],
-        settings=lambda: {"IMS_LOG": "kafka://" + ",".join(f"{HOST}:{place.port(f'kafka-{n}')}" for n in numbers)},
+        nodes=[_node(place, number, nodes, secure=secure) for number in numbers],
+        settings=lambda: {"IMS_LOG": f"kafka+ssl://{servers}"} | _login(place) if secure else {"IMS_LOG": f"kafka://{servers}"},
         needs=maven.NEEDS,
         build=lambda: _build(place),
         start_s=90,
     )
 
 
-def properties(place: Place, number: int, nodes: int) -> dict[str, str]:
+def _login(place: Place) -> dict[str, str]:
+    return {
+        "IMS_LOG_CA_FILE": str(certificates(place).authority),
+        "IMS_LOG_SASL_MECHANISM": "SCRAM-SHA-512",
+        "IMS_LOG_USERNAME": USER,
+        "IMS_LOG_PASSWORD": place.secret("kafka"),
+    }
+
+
+def properties(place: Place, number: int, nodes: int, *, secure: bool = False) -> dict[str, str]:
     """The settings of one node."""
     name, copies = f"kafka-{number}", min(nodes, 3)
     broker = f"BROKER://{HOST}:{place.port(name)}"
@@ -77,28 +92,49 @@ def properties(place: Place, number: int, nodes: int) -> dict[str, str]:
         "transaction.state.log.min.isr": str(max(1, copies - 1)),
         "share.coordinator.state.topic.replication.factor": str(copies),
         "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
+        **(_security(place) if secure else {}),
     }
 
 
-def _node(place: Place, number: int, nodes: int) -> Node:
+def _security(place: Place) -> dict[str, str]:
+    files, module = certificates(place), "org.apache.kafka.common.security.scram.ScramLoginModule"
+    return {
+        "listener.security.protocol.map": "BROKER:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.broker.scram-sha-512.sasl.jaas.config": f'{module} required username="{USER}" password="{place.secret("kafka")}";',
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(files.both),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(files.authority),
+    }
+
+
+def _node(place: Place, number: int, nodes: int, *, secure: bool = False) -> Node:
     name = f"kafka-{number}"
     port, settings_file = place.port(name), place.data(name) / "server.properties"
+    user_file = place.data(name) / "user"  # whom a new folder knows from the beginning
 
     def command() -> list[str]:
         return [
             *(_java(), *_HEAP, _COMPILER, f"-XX:SharedArchiveFile={_archive(place)}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"),
             *_program(place, settings_file),
+            *([str(user_file)] if secure else []),
         ]
 
     process = Process(place, name, command, stop_s=30)
 
     def prepare() -> None:
         settings_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings_file.write_text("".join(f"{key}={value}\n" for key, value in properties(place, number, nodes).items()))
+        settings = properties(place, number, nodes, secure=secure)
+        settings_file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        if secure:
+            user_file.write_text(f'SCRAM-SHA-512=[name="{USER}",password="{place.secret("kafka")}"]')
 
     def answers() -> bool:
         # The line stands in the log when the broker is let in by the controllers; the answer says that it is still there.
-        return _says_started(process.log) and b"\x00\x00\x00\x2a" in ask(port, _API_VERSIONS)
+        authority = certificates(place).authority if secure else None
+        return _says_started(process.log) and b"\x00\x00\x00\x2a" in ask(port, _API_VERSIONS, authority=authority)
 
     return Node(process, port, f"{HOST}:{port}", answers, prepare)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from infra.needs import Need
 from infra.place import HOST, Place
 from infra.process import Process
 from infra.service import Node, Service
+from infra.tls import certificates
 
 USER = "ims"
 DATABASE = "ims"
@@ -38,17 +40,24 @@ SETTINGS = {
 }
 
 
-def service(place: Place, *, small: bool = False) -> Service:
-    """`small`: a log file of 32 MB, which a test does not have to write first."""
+def service(place: Place, *, small: bool = False, secure: bool = False) -> Service:
+    """`small`: a log file of 32 MB, which a test does not have to write first. `secure`: nobody gets in without TLS."""
     port, data = place.port("mariadb"), place.data("mariadb")
     init = place.home / "run" / "mariadb.sql"
     settings = SETTINGS | ({"innodb-log-file-size": "32M", "innodb-buffer-pool-size": "64M"} if small else {})
+    query = ""
+    if secure:
+        files = certificates(place)
+        settings |= {"ssl-ca": str(files.authority), "ssl-cert": str(files.certificate), "ssl-key": str(files.key)}
+        settings |= {"require-secure-transport": "ON"}
+        query = f"?tls=on&tls_ca={files.authority}"
     options = [f"--init-file={init}", *(f"--{key}={value}" for key, value in settings.items())]
     process = Process(place, "mariadb", lambda: [*_command(data / "db", port), *options])
 
     def answers() -> bool:
+        context = ssl.create_default_context(cafile=certificates(place).authority) if secure else None
         try:
-            pymysql.connect(host=HOST, port=port, user=USER, password=place.secret("mariadb"), connect_timeout=2).close()
+            pymysql.connect(host=HOST, port=port, user=USER, password=place.secret("mariadb"), connect_timeout=2, ssl=context).close()
         except pymysql.MySQLError:
             return False
         return True
@@ -61,7 +70,7 @@ def service(place: Place, *, small: bool = False) -> Service:
     return Service(
         name="mariadb",
         nodes=[Node(process, port, f"mysql://{USER}@{HOST}:{port}/{DATABASE}", answers, prepare)],
-        settings=lambda: {"IMS_RECORDS": f"mysql://{USER}:{place.secret('mariadb')}@{HOST}:{port}/{DATABASE}"},
+        settings=lambda: {"IMS_RECORDS": f"mysql://{USER}:{place.secret('mariadb')}@{HOST}:{port}/{DATABASE}{query}"},
         needs=(_SERVER, _INSTALL),
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra.needs import Need
 from infra.place import HOST, Place
@@ -120,9 +122,16 @@ def _connects(port: int) -> bool:
     return True
 
 
-def ask(port: int, question: bytes, timeout_s: float = 2.0) -> bytes:
-    """Send some bytes; the first of the answer."""
-    with socket.create_connection((HOST, port), timeout=timeout_s) as connection:
-        if question:
-            connection.sendall(question)
-        return connection.recv(8192)
+def ask(port: int, question: bytes, timeout_s: float = 2.0, *, authority: Path | None = None) -> bytes:
+    """Send some bytes; the first of the answer. Over TLS where an authority is given."""
+    with socket.create_connection((HOST, port), timeout=timeout_s) as plain:
+        if authority is None:
+            return _asked(plain, question)
+        with ssl.create_default_context(cafile=authority).wrap_socket(plain, server_hostname=HOST) as connection:
+            return _asked(connection, question)
+
+
+def _asked(connection: socket.socket, question: bytes) -> bytes:
+    if question:
+        connection.sendall(question)
+    return connection.recv(8192)

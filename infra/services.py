@@ -24,6 +24,12 @@ FOR_TESTS: dict[str, Callable[[Place], Service]] = SERVICES | {
     "kafka": lambda place: kafka.service(place, nodes=1),
     "kafka3": lambda place: kafka.service(place, nodes=3),
     "mariadb": lambda place: mariadb.service(place, small=True),
+    "kafka-secure": lambda place: kafka.service(place, nodes=1, secure=True),
+    "mariadb-secure": lambda place: mariadb.service(place, small=True, secure=True),
+    "redis-secure": lambda place: redis.single(place, secure=True),
+    "redis-cluster-secure": lambda place: redis.cluster(place, secure=True),
+    "mongo-secure": lambda place: mongo.service(place, secure=True),
+    "aws-secure": lambda place: aws.service(place, secure=True),
 }
 ON_REQUEST = frozenset({"prometheus", "alertmanager"})
 

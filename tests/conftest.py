@@ -25,6 +25,7 @@ _SERVERS = {
     "mongo_own",
     "aws",
     "smtp",
+    "secure",
 }
 
 

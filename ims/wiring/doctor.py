@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,16 +18,33 @@ from ims.adapters.sql.address import REGISTRY, ServerAddress
 from ims.adapters.sql.migrate import current, head
 from ims.adapters.sql.server import ServerDatabase, ServerLimits
 from ims.config import Settings
-from ims.errors import ImsError
+from ims.errors import ImsError, LoginRefused, Misconfigured, Untrusted
 from ims.lanes import Lane
 from ims.ports.clock import system_clock
 from ims.wiring.production import kafka
+
+T = TypeVar("T")
 
 CLOCK_MOST_S = 2.0  # between our clock and a server's; leases and days are counted in seconds and minutes
 PROCESSES = 5  # of `ims up`; a pod is one more each
 _DATABASES = 5
 _LIMIT_S = 30.0
+_PATIENT_S = 10.0  # of a call of Redis: a doctor wants the reason, work wants to go on
 _PROBE = "doctor/probe"
+_AUTHORITY = {
+    "log": "IMS_LOG_CA_FILE",
+    "records": "tls_ca of IMS_RECORDS",
+    "cache": "IMS_CACHE_CA_FILE",
+    "traces": "tlsCAFile of IMS_TRACES",
+    "files": "tls_ca of IMS_FILES",
+}
+_LOGIN = {
+    "log": "IMS_LOG_USERNAME, IMS_LOG_PASSWORD and IMS_LOG_SASL_MECHANISM",
+    "records": "user and password of IMS_RECORDS",
+    "cache": "user and password of IMS_CACHE",
+    "traces": "user and password of IMS_TRACES",
+    "files": "the credentials of AWS",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +74,18 @@ async def _looked(name: str, look: Callable[[Settings], Awaitable[list[Finding]]
     try:
         return await asyncio.wait_for(look(settings), _LIMIT_S)
     except (ImsError, TimeoutError, OSError) as exc:
-        do = f"see that the server of IMS_{name.upper()} runs, is reached from here, and lets us in"
-        return [Finding(name, False, f"{type(exc).__name__}: {exc}"[:160], do)]
+        return [Finding(name, False, f"{type(exc).__name__}: {exc}"[:160], _advice(name, exc))]
+
+
+def _advice(name: str, exc: Exception) -> str:
+    """What to do about a server that we did not get to."""
+    if isinstance(exc, Untrusted):
+        return f"{_AUTHORITY[name]} must be who signed its certificate, and IMS_{name.upper()} the name that stands in it"
+    if isinstance(exc, LoginRefused):
+        return f"it answers: look at {_LOGIN[name]}, at what that user may do, and at whether it wants TLS"
+    if isinstance(exc, Misconfigured):
+        return "change the setting, or what this user may do there"
+    return f"see that the server of IMS_{name.upper()} runs and is reached from here, with TLS where it wants that"
 
 
 async def _log(settings: Settings) -> list[Finding]:
@@ -68,19 +96,23 @@ async def _log(settings: Settings) -> list[Finding]:
 
 async def _records(settings: Settings) -> list[Finding]:
     address = ServerAddress.parse(settings.records)
-    findings: list[Finding] = []
+    facts = await _read(address, "information_schema", _facts)  # which everybody may read, also where none of ours was made yet
+    findings = _server(facts, settings)
     for part in (*Lane, REGISTRY):
-        database = ServerDatabase(address, address.database(part), ServerLimits(connections=1))
-        try:
-            at = time.time()
-            facts = await database.read(_facts)
-            if part == REGISTRY:
-                findings += _server(facts, abs(facts.now_s - (at + time.time()) / 2), settings)
-            wanted = head("registry" if part == REGISTRY else "lane")
-            findings.append(Finding(f"records: {database.name}", facts.step == wanted, f"at step {facts.step or 'none'}", "ims migrate"))
-        finally:
-            await database.close()
+        name = address.database(part)
+        step = await _read(address, name, current) if name in facts.databases else ""
+        wanted = head("registry" if part == REGISTRY else "lane")
+        found = f"at step {step or 'none'}" if name in facts.databases else "not made yet, or hidden from this user"
+        findings.append(Finding(f"records: {name}", step == wanted, found, "ims migrate"))
     return [f if not f.ok else Finding(f.what, f.ok, f.found) for f in findings]
+
+
+async def _read(address: ServerAddress, name: str, job: Callable[[Connection], T]) -> T:
+    database = ServerDatabase(address, name, ServerLimits(connections=1))
+    try:
+        return await database.read(job)
+    finally:
+        await database.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +121,23 @@ class _Facts:
     isolation: str
     sync: int
     connections: int
-    now_s: float
-    step: str
+    apart_s: float  # our clock and the server's
+    databases: frozenset[str]  # that this user may see
 
 
 def _facts(conn: Connection) -> _Facts:
+    at = time.time()
     version = str(conn.exec_driver_sql("SELECT VERSION()").scalar())
     isolation = "@@tx_isolation" if "MariaDB" in version else "@@transaction_isolation"
     row = conn.exec_driver_sql(
         f"SELECT {isolation}, @@innodb_flush_log_at_trx_commit, @@max_connections, UNIX_TIMESTAMP(NOW(6))"
     ).one()
-    return _Facts(version, str(row[0]), int(row[1]), int(row[2]), float(row[3]), current(conn))
+    apart_s = abs(float(row[3]) - (at + time.time()) / 2)
+    databases = frozenset(str(name) for (name,) in conn.exec_driver_sql("SELECT schema_name FROM information_schema.schemata"))
+    return _Facts(version, str(row[0]), int(row[1]), int(row[2]), apart_s, databases)
 
 
-def _server(facts: _Facts, apart_s: float, settings: Settings) -> list[Finding]:
+def _server(facts: _Facts, settings: Settings) -> list[Finding]:
     most = settings.records_connections * _DATABASES * PROCESSES
     return [
         Finding("records: version", True, facts.version),
@@ -119,12 +154,12 @@ def _server(facts: _Facts, apart_s: float, settings: Settings) -> list[Finding]:
             f"{facts.connections} allowed; {PROCESSES} processes may open {most}",
             "raise max_connections, or lower IMS_RECORDS_CONNECTIONS",
         ),
-        Finding("records: clock", apart_s < CLOCK_MOST_S, f"{apart_s:.2f} s apart", "keep both machines on NTP"),
+        Finding("records: clock", facts.apart_s < CLOCK_MOST_S, f"{facts.apart_s:.2f} s apart", "keep both machines on NTP"),
     ]
 
 
 async def _cache(settings: Settings) -> list[Finding]:
-    shared = RedisShared(settings.cache, system_clock(), ca_file=settings.cache_ca_file)
+    shared = RedisShared(settings.cache, system_clock(), ca_file=settings.cache_ca_file, time_limit_s=_PATIENT_S)
     try:
         taken = await shared.lease("doctor", "doctor", 1)
         found, do = ("taken and kept", "") if taken else ("held by another doctor", "try again in a second")

@@ -17,14 +17,15 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from ims.adapters.kafka.connection import MAX_RECORD_BYTES, KafkaConnection
 from ims.adapters.kafka.messages import to_headers
-from ims.errors import ImsError, Misconfigured, TooLarge, Unavailable
+from ims.adapters.trust import untrusted
+from ims.errors import ImsError, LoginRefused, Misconfigured, TooLarge, Unavailable, Untrusted
 from ims.protocol.envelope import Record
 
 DELIVERY_TIMEOUT_S = 120  # never reached: the deadline of an append is shorter, and ends the producer (see KafkaAppender)
 _LOOK_S = 2.0  # how long the metadata of a new topic is waited for
 _BATCH_BYTES = 512 * 1024  # twelve full events; with 128 KiB they cost twice the CPU and half the rate (docs/decisions/0006)
 
-_REFUSED = (errors.AuthorizationError, errors.SaslAuthenticationFailedError, errors.InvalidTopicError)
+_REFUSED = (errors.AuthorizationError, errors.InvalidTopicError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +193,8 @@ def told(error: BaseException) -> ImsError:
     """What a caller does about an error of the library."""
     if isinstance(error, _REFUSED):
         return Misconfigured(f"Kafka refuses: {error}")
+    if isinstance(error, errors.SaslAuthenticationFailedError) or isinstance(error.__cause__, errors.SaslAuthenticationFailedError):
+        return LoginRefused("Kafka does not take the user and password")
+    if untrusted(error):
+        return Untrusted("Kafka shows a certificate that we do not trust")
     return Unavailable(f"Kafka does not answer: {type(error).__name__}")

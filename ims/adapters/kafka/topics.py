@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from ims.adapters.kafka.connection import KafkaConnection
 from ims.adapters.kafka.layout import Layout, layouts
 from ims.adapters.kafka.producer import told
+from ims.adapters.kafka.reasons import telling
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class _Found:
 
 
 def check_topics(connection: KafkaConnection, *, local: bool = False) -> list[Difference]:
-    """What differs; empty when all is well. Unavailable when the cluster does not answer, Misconfigured when it refuses us."""
+    """What differs; empty when all is well. Unavailable when it does not answer or let us in, Misconfigured when it refuses a request."""
     return _with_admin(connection, lambda admin: _check(admin, _wanted(connection, admin, local)))
 
 
@@ -66,7 +67,8 @@ def apply_topics(connection: KafkaConnection, *, local: bool = False) -> tuple[l
 
 def _with_admin(connection: KafkaConnection, run: Callable[[KafkaAdminClient], T]) -> T:
     try:
-        admin = KafkaAdminClient(**connection.client("ims-topics"), request_timeout_ms=_REQUEST_MS)
+        with telling(login=bool(connection.sasl_mechanism)):
+            admin = KafkaAdminClient(**connection.client("ims-topics"), request_timeout_ms=_REQUEST_MS)
         try:
             return run(admin)
         finally:

@@ -15,10 +15,11 @@ from typing import Any
 
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from ims.errors import Misconfigured, Unavailable
+from ims.adapters.trust import untrusted
+from ims.errors import LoginRefused, Misconfigured, Unavailable, Untrusted
 from ims.lanes import Lane
 from ims.ports.traces import BUCKETS_US, StageStatistics
 from ims.protocol.events import Trace
@@ -30,6 +31,7 @@ KEEP_TRACES_S = 2 * 86_400
 KEEP_HOURS_S = 15 * 86_400
 _MOST = 2_000  # traces of one message: more is a fault that nobody would read
 _DUPLICATE = 11_000
+_LOGIN = (13, 18)  # not authorised, authentication failed
 _UPSERT_TRIES = 3  # two that insert the same hour at once: one of them has to come again
 _DATABASE = "ims"
 _SUMS = ("events", "rows", "took_us", *(f"bucket{i}" for i in range(len(BUCKETS_US) + 1)))
@@ -81,12 +83,21 @@ class MongoTraces:
                     self._indexed = True
                 yield traces, hours
         except (PyMongoError, OSError, TimeoutError) as exc:
-            raise Unavailable(f"MongoDB does not answer: {type(exc).__name__}") from exc
+            raise self._told(exc) from exc
         except RuntimeError as exc:
             if not limit.expired():
                 raise
             # who is cut off while it waits for a connection may find pymongo's lock not held
             raise Unavailable("MongoDB does not answer in time") from exc
+
+    def _told(self, exc: Exception) -> Unavailable:
+        """The driver goes on looking for a server that it trusts until the time is over: what it met meanwhile, it keeps beside each."""
+        if isinstance(exc, OperationFailure) and exc.code in _LOGIN:
+            return LoginRefused("MongoDB does not let us in")
+        servers = self._opened.topology_description.server_descriptions().values() if self._opened else ()
+        if any(untrusted(server.error) for server in servers):
+            return Untrusted("MongoDB shows a certificate that we do not trust")
+        return Unavailable(f"MongoDB does not answer: {type(exc).__name__}")
 
     async def write(self, lane: Lane, traces: Sequence[Trace]) -> None:
         if not traces:

@@ -17,10 +17,11 @@ from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
 
 from ims.adapters.redis.cluster import ClusterClient
-from ims.errors import Misconfigured, Unavailable
+from ims.adapters.trust import untrusted
+from ims.errors import LoginRefused, Misconfigured, Unavailable, Untrusted
 from ims.telemetry import log
 
 TIME_LIMIT_S = 1.0  # of a call, waiting for a connection included
@@ -29,6 +30,7 @@ AWAY_S = 1.0  # how long nobody asks a server that did not answer
 _PORT = 6379
 _PARTS = 16  # of a cluster's key space: masters have stretches of it, and one that is away says nothing about the others
 _SLOTS = 16_384
+_LOGIN = (AuthenticationError, NoPermissionError)
 
 
 class Script:
@@ -95,6 +97,10 @@ class RedisConnection:
             self._away[part] = self._monotonic() + AWAY_S
             word = str(exc).split(" ", 1)[0] if isinstance(exc, ResponseError) else ""  # OOM, NOPERM, READONLY, CLUSTERDOWN
             log.warning("redis_away", error=type(exc).__name__, word=word[:20])
+            if isinstance(exc, _LOGIN):
+                raise LoginRefused("Redis does not let us in") from exc
+            if untrusted(exc):
+                raise Untrusted("Redis shows a certificate that we do not trust") from exc
             raise Unavailable("Redis does not answer") from exc
         self._away.pop(part, None)
         return answer

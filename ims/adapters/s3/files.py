@@ -1,8 +1,9 @@
 """Files in a bucket. boto3 blocks, so it runs on a few threads of its own; each call has a time limit and bounded retries.
 
 `s3://bucket?region=ap-northeast-2`; `&endpoint=http://127.0.0.1:4566` for what is not Amazon's, `endpoint=localstack` for where
-localstack-client finds it. A bucket is made only where the endpoint is this machine's own; credentials of the real cloud are
-never sent there. Nothing is asked of the server but put, get, list and delete: no encryption, versions or rules of its own.
+localstack-client finds it; `&tls_ca=FILE`: who signed its certificate, where the system does not know them. A bucket is made only
+where the endpoint is this machine's own; credentials of the real cloud are never sent there. Nothing is asked of the server but
+put, get, list and delete: no encryption, versions or rules of its own.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.response import StreamingBody
 
-from ims.errors import Misconfigured, Unavailable
+from ims.adapters.trust import untrusted
+from ims.errors import LoginRefused, Misconfigured, Unavailable, Untrusted
 from ims.ports.files import MOST_BYTES, checked
 from ims.telemetry import log
 
@@ -34,7 +37,8 @@ _LOCALSTACK = "localstack"
 _PAGE = 1_000  # keys of one list, or one delete
 _THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 _GONE = ("NoSuchKey", "404")
-_SETTINGS = {"region", "endpoint"}
+_LOGIN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccessDenied", "403")
+_SETTINGS = {"region", "endpoint", "tls_ca"}
 
 
 class S3Files:
@@ -43,10 +47,13 @@ class S3Files:
     def __init__(self, url: str, *, time_limit_s: float = TIME_LIMIT_S) -> None:
         parts, given = urlsplit(url), parse_qs(urlsplit(url).query, keep_blank_values=True)
         if parts.scheme != "s3" or not parts.hostname or parts.path.strip("/") or set(given) - _SETTINGS:
-            raise Misconfigured("a URL of files is s3://bucket?region=...&endpoint=...")
+            raise Misconfigured("a URL of files is s3://bucket?region=...&endpoint=...&tls_ca=...")
         self._bucket = parts.hostname
         self._region = given.get("region", [None])[0]
         self._endpoint = given.get("endpoint", [""])[0]
+        self._tls_ca = given.get("tls_ca", [None])[0]
+        if self._tls_ca is not None and not Path(self._tls_ca).is_file():
+            raise Misconfigured("IMS_FILES: tls_ca is no file")
         self._local = self._endpoint == _LOCALSTACK or urlsplit(self._endpoint).hostname in _LOCAL
         self._limit_s = time_limit_s
         self._threads: ThreadPoolExecutor | None = None
@@ -111,8 +118,13 @@ class S3Files:
             if self._local and _code(exc) == "NoSuchBucket":
                 self._made = None  # a server that keeps all in memory was started again
             log.error("files_refused", error=_code(exc)[:40])  # NoSuchBucket, AccessDenied, SlowDown: an operator's to mend
-            raise Unavailable(f"S3 answers {_code(exc)[:40]}") from exc
+            told = LoginRefused if _code(exc) in _LOGIN else Unavailable
+            raise told(f"S3 answers {_code(exc)[:40]}") from exc
+        except (NoCredentialsError, PartialCredentialsError) as exc:
+            raise LoginRefused("there are no credentials for S3") from exc
         except (BotoCoreError, OSError, TimeoutError) as exc:
+            if untrusted(exc):
+                raise Untrusted("S3 shows a certificate that we do not trust") from exc
             raise Unavailable(f"S3 does not answer: {type(exc).__name__}") from exc
 
     def _client(self) -> Any:
@@ -148,6 +160,8 @@ class S3Files:
 
             return Session(region_name=self._region or "us-east-1").client("s3", config=config)
         more: dict[str, Any] = {"endpoint_url": self._endpoint} if self._endpoint else {}
+        if self._tls_ca:
+            more["verify"] = self._tls_ca
         if self._local:
             more |= {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         region = self._region or ("us-east-1" if self._local else None)

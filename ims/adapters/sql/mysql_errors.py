@@ -46,6 +46,9 @@ _AWAY = {
 }  # fmt: skip
 
 
+LOGIN = {1044, 1045, 1130, 1698}  # of those that are away: the server is there, and does not let us in
+
+
 def number(exc: DBAPIError) -> int:
     """The server's error number; 0: none."""
     args = getattr(exc.orig, "args", ())

@@ -29,8 +29,9 @@ from sqlalchemy.util import greenlet_spawn
 
 from ims.adapters.sql.address import ServerAddress
 from ims.adapters.sql.database import Raced
-from ims.adapters.sql.mysql_errors import Meaning, meaning, number
-from ims.errors import Unavailable
+from ims.adapters.sql.mysql_errors import LOGIN, Meaning, meaning, number
+from ims.adapters.trust import untrusted
+from ims.errors import LoginRefused, Unavailable, Untrusted
 from ims.telemetry import RECORDS_AGAIN, log
 
 T = TypeVar("T")
@@ -168,6 +169,10 @@ class ServerDatabase:
             return _Again(f"error {code}", lost=means is Meaning.LOST)
         if means is Meaning.AWAY:
             log.warning("records_away", database=self.name, error=code)
+            if code in LOGIN:
+                return LoginRefused(f"{self.name}: error {code}")
+            if untrusted(exc.orig):
+                return Untrusted(f"{self.name}: error {code}, the server shows a certificate that we do not trust")
             return Unavailable(f"{self.name}: error {code}{_outcome(work)}")
         return StatementFailed(f"{self.name}: {type(exc.orig).__name__} {code}")
 
