@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from functions.intake.ads import faults_of_ad
 from functions.intake.channels import FORMS
 from functions.intake.destinations import allowed
 from functions.intake.faults import Fault
@@ -21,7 +22,7 @@ from ims.errors import Rejected
 from ims.lanes import Lane
 from ims.ports.registry import Template
 from ims.protocol.events import Shared, Step
-from ims.rules import law, night
+from ims.rules import law
 from ims.rules.fallback import KINDS, PHONE
 from ims.rules.lane import derive, is_ad
 from ims.rules.send_by import send_by
@@ -113,8 +114,8 @@ def content_of(channel: Channel, model: Common, asker: Asker, *, recipients: int
     ad = own.is_ad or marked or model.ad_flag == "Y" or (recipients == 1 and texts.becomes_ad(mapping))
     lane = _lane(channel, model, asker, faults, template=template, recipients=recipients, ad=ad)
     expires_at = _expires_at(model, asker, faults)
-    if lane is Lane.AD and form.ads is Ads.BY_DAY:
-        faults += _night(channel, asker, expires_at)
+    if lane is Lane.AD:
+        faults += faults_of_ad(channel, model, text, asker, expires_at)
     if model.callback_url and not allowed(model.callback_url, asker.customer.callback_allowed):
         faults.append(Fault("callback_url", "1400", "허용 목록에 없는 주소입니다.", "It is not on the customer's allow list."))
     shared = Shared(
@@ -219,14 +220,6 @@ def _lane(
         why = (law.NO_ALIMTALK_ADS.answer, "message") if ad else ("1400", "send_class" if model.send_class == "ad" else "")
         faults.append(Fault(why[1], why[0], "알림톡으로는 광고를 보낼 수 없습니다.", "An AlimTalk may not carry advertisements."))
     return lane
-
-
-def _night(channel: Channel, asker: Asker, expires_at: int) -> Iterator[Fault]:
-    """An ad at night is refused, unless its customer has it wait and it may still be sent in the morning."""
-    morning = night.ad_window_opens(channel, asker.now_ms)
-    waits = law.holds_night_ads(asker.customer.choices) and not 0 < expires_at <= morning
-    if morning > asker.now_ms and not waits:
-        yield Fault("", law.NIGHT.answer, *night.words(channel), passing=True)
 
 
 def _expires_at(model: Common, asker: Asker, faults: list[Fault]) -> int:

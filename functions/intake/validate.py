@@ -128,7 +128,8 @@ class Many:
             return read
         who, mapping = read
         if self.lane is not Lane.AD and content.texts.becomes_ad(mapping):
-            return [Fault("mapping", law.AD_MARK.answer, "광고이면 ad_flag를 Y로 보내십시오.", "Set ad_flag to Y for an advertisement.")]
+            ko, en = "광고 표기는 변수 값이 될 수 없습니다.", "The mark of an advertisement is no value of a variable."
+            return [Fault("mapping", law.AD_MARK.answer, ko, en)]
         bill_code = receiver.get("bill_code", content.bill_code)
         row = AcceptedRow(receiver["message_id"], who.to, content.trimmed(mapping), bill_code, None, who.kind, who.fields, who.also)
         return row, content.digest(who, bill_code, mapping)

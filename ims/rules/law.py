@@ -56,6 +56,7 @@ AD_MARK = Rule(
     f"{_ACT} 제50조④·⑤, {_DECREE} 별표 6",
     "ims/rules/ad_form.py",
     answer="2061",
+    result=results.AD_FORM,
 )
 AD_OPT_OUT = Rule(
     "ad.opt_out",

@@ -79,14 +79,14 @@ def seconds_until(hour: int) -> float:
 def test_advertisements_go_by_day_and_never_at_night(tmp_path: Path) -> None:
     """Accepted at noon, kept by a provider that is away, still unsent at ten: REJECTED, although the provider is back."""
     home = Home(tmp_path / "ads", **FAST, clock_offset_s=seconds_until(12), simulator_reports_fast="polling")
-    ad = {"key": "ad", "message": f"(광고) {text('할인')}", "ad_flag": "Y"}
+    ad = {"key": "ad", "message": ad_text("할인"), "ad_flag": "Y"}
     with home:
         by_day = new_number()
         assert home.wait_result(home.sms(by_day, **ad), key="ad")["result"] == "DELIVERED"
         home.fault("away")
         kept_number = new_number()
         kept = home.sms(kept_number, **ad)
-        marked = home.sms(new_number(), key="realtime", message=f"(광고) {text('표시')}")  # content decides, whatever the key
+        marked = home.sms(new_number(), key="realtime", message=ad_text("표시"))  # content decides, whatever the key
         assert home.result(kept, key="ad")["result"] in {"RECEIVED", "HELD", "SENT"}
         home.env["IMS_CLOCK_OFFSET_S"] = str(float(home.env["IMS_CLOCK_OFFSET_S"]) + 10 * 3600)
         home.restart()
@@ -99,12 +99,17 @@ def test_advertisements_go_by_day_and_never_at_night(tmp_path: Path) -> None:
         assert [entry["to"] for entry in home.sent() if entry["text"].startswith("(광고)")] == [by_day]
 
 
+def ad_text(words: str) -> str:
+    """An advertisement as the law wants it."""
+    return f"(광고)하나가게 {text(words)}\n무료수신거부 080-123-4567"
+
+
 def ad_body(home: Home) -> dict[str, str]:
     return {
         "message_id": new_id("ad"),
         "message_type": "SMS",
         "callback": home.customers[0].callback,
         "phone_number": new_number(),
-        "message": f"(광고) {text('야간')}",
+        "message": ad_text("야간"),
         "ad_flag": "Y",
     }

@@ -23,6 +23,7 @@ from ims.testing.provider import ScriptedProvider
 from ims.topics import Channel
 
 _numbers = itertools.count(1)
+AD_TEXT = "(광고)하나가게 봄 할인\n무료수신거부 080-123-4567"
 
 
 class Street:
@@ -55,7 +56,7 @@ class Street:
             lane=lane,
             channel=Channel.MT,
             message_type="SMS",
-            text="안녕하세요",
+            text=AD_TEXT if lane is Lane.AD else "안녕하세요",
             callback="15441234",
         )
         common = msgspec.structs.replace(common, **shared)

@@ -27,7 +27,6 @@ from functions.intake.form import Form, Own
 from functions.intake.senders import registered_profile
 from functions.intake.texts import Measure
 from ims.ports.registry import Template
-from ims.rules import ad_form, law
 from ims.rules.brand import HIGHEST_FIXED_DISCOUNT, HIGHEST_PRICE, Mode, bubble_name
 from ims.rules.brand_check import VARIABLES, places, structure
 from ims.rules.kakao import FREE_LINK_CHARACTERS
@@ -205,8 +204,6 @@ def read(model: Any, text: str, template: Template | None, asker: Asker, faults:
     kind = bubble_name(getattr(model, "message_type", ""))
     checked = {**content, "template_code": model.template_code} | ({} if mode is Mode.VARIABLE else {"message": text})
     faults += faults_of(structure(kind, mode, model.targeting, ad, checked))
-    if ad:
-        faults += _texts_of_an_ad(model, text)
     return Own(
         sender_key=registered_profile(model.sender_key, asker, faults),
         header=content.get("header", ""),
@@ -220,14 +217,6 @@ def read(model: Any, text: str, template: Template | None, asker: Asker, faults:
 
 
 _CONTENT = ("message", "header", "additional_content", "attachment", "carousel", *VARIABLES)
-
-
-def _texts_of_an_ad(model: Common, text: str) -> Iterator[Fault]:
-    """A text that takes the place of an advertisement is one; the bubble's own mark does not come along."""
-    for i, step in enumerate(model.fallback):
-        text = step.message or text
-        if wrong := ad_form.lacks(text):
-            yield Fault(f"fallback.{i}.message", law.AD_MARK.answer, *wrong)
 
 
 def _values(content: dict[str, Any]) -> Iterator[tuple[str, str, Measure]]:

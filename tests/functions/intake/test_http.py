@@ -15,6 +15,7 @@ from ims.errors import Rejected, Unavailable
 
 JSON = {"content-type": "application/json"}
 SEND = "/ims/acmemass/mt/sendMessage"
+AD = "(광고)하나가게 봄 할인 무료수신거부 080-123-4567"
 
 
 def _key(pair: str) -> dict[str, str]:
@@ -140,19 +141,21 @@ def test_a_callback_url_is_checked_against_list_and_network(client: Any, ports: 
 
 
 def test_ads_are_refused_at_night_and_not_by_day(client: Any, ports: Any, text: dict[str, Any]) -> None:
+    text["message"] = AD
     assert client.post("/ims/acmead/mt/sendMessage", json=text).status_code == 200
     ports.at_ms += 9 * 3_600_000
-    for path, change in (("/ims/acmead/mt/sendMessage", {}), (SEND, {"ad_flag": "Y"}), (SEND, {"message": "(광고)가게"})):
+    for path, change in (("/ims/acmead/mt/sendMessage", {}), (SEND, {"ad_flag": "Y"}), (SEND, {"message": AD + " "})):
         assert client.post(path, json={**text, "message_id": "n", **change}).json()["code"] == "2060"
     again = client.post("/ims/acmead/mt/sendMessage", json=text)
     assert (again.json()["code"], again.headers.get("x-ims-replayed")) == ("0000", "true"), "accepted by day, asked again at night"
-    other = client.post("/ims/acmead/mt/sendMessage", json={**text, "message": "다른 내용"})
+    other = client.post("/ims/acmead/mt/sendMessage", json={**text, "message": f"(광고)다른 {AD[4:]}"})
     assert other.json()["code"] == "2060"
 
 
 def test_ads_of_a_customer_that_holds_them_are_taken_at_night(client: Any, ports: Any, text: dict[str, Any]) -> None:
     """정보통신망법 제50조③: they wait for 08:00; what may not wait so long is refused at once."""
     ports.choices["acme"] = {"night": "hold"}
+    text["message"] = AD
     ports.at_ms += 9 * 3_600_000  # 21:00
     assert client.post("/ims/acmead/mt/sendMessage", json=text).json()["code"] == "0000"
     for clock, code in (("07:59:59", "2060"), ("08:00:00", "2060"), ("08:00:01", "0000")):

@@ -122,6 +122,11 @@ def test_the_night_is_seoul_s_whatever_the_machine_s_clock_says() -> None:
         ("(광고)하나가게 무료수신거부 02-123-4567", False),
         ("(광고)하나가게 무료수신거부 080-123-4567 지금", False),
         ("(광고)하나가게", False),
+        ("(광고)[하나가게] #{name}님 할인\n무료거부 080-123-4567", True),
+        ("(광고)#{shop} 봄 할인 무료수신거부 080-123-4567", False),
+        ("(광고) 무료수신거부 080-123-4567", False),
+        ("(광고) ★★ 무료수신거부 080-123-4567", False),
+        ("(광고)하나가게 무료수신거부 #{number}", False),
     ],
 )
 def test_act_50_4_and_annex_6_an_ad_is_marked(text: str, good: bool) -> None:

@@ -1,0 +1,65 @@
+"""send_mt: an advertisement without its marks goes to nobody, wherever its text came from (정보통신망법 제50조④, 시행령 별표 6)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from functions.send_mt.main import refusals
+from ims.lanes import TRAITS, Lane
+from ims.protocol.envelope import Event
+from ims.protocol.events import Row, SendRequested, Shared
+from ims.protocol.ids import new_birth
+from ims.testing.house import NOON, House
+from ims.topics import Channel, SendType
+
+MARKED, UNMARKED = "(광고)하나가게 봄 할인 무료수신거부 080-123-4567", "하나가게 봄 할인"
+NIGHT = NOON + 10 * 3_600_000  # 22:00 in Seoul
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = await House.open(tmp_path)
+    yield house
+    await house.close()
+
+
+async def refused(house: House, shared_text: str | None, *texts: str | None, lane: Lane = Lane.AD) -> dict[int, str]:
+    """The codes by position, of one event whose rows have these texts, or its own."""
+    birth, now = new_birth(lane, house.now), house.now
+    shared = Shared(
+        service_key="key", customer="acme", lane=lane, channel=Channel.MT, message_type="LMS", text=shared_text, callback="15441234",
+    )  # fmt: skip
+    rows = [Row(pos=n, message_id=f"m{n}", to=f"0105550{n:04d}", mapping={}, text=text) for n, text in enumerate(texts)]
+    request = SendRequested(
+        birth=birth, attempt=1, received_at=now, send_by=now + TRAITS[lane].send_within_s * 1_000, distributed_at=now,
+        send_type=SendType.LMS, shared=shared, rows=rows,
+    )  # fmt: skip
+    event = Event("event", "ims.send.requested.v1", birth, lane, Channel.MT, f"00-{'1' * 32}-{'2' * 16}-01", request)
+    return {pos: code for pos, (_, code) in (await refusals(event, request, rows, house.ctx)).items()}
+
+
+@pytest.mark.parametrize(
+    ("shared", "texts", "found"),
+    [
+        (MARKED, (None, None), {}),
+        (UNMARKED, (None, None), {0: "7104", 1: "7104"}),
+        (MARKED, (None, UNMARKED), {1: "7104"}),
+        (UNMARKED, (MARKED, None), {1: "7104"}),
+        (None, (MARKED, UNMARKED), {1: "7104"}),
+        (MARKED.replace("하나가게", "#{shop}"), (None,), {0: "7104"}),
+    ],
+)
+async def test_an_ad_without_its_marks_is_refused(house: House, shared: str | None, texts: tuple[str | None, ...], found: dict[int, str]):
+    assert await refused(house, shared, *texts) == found
+
+
+async def test_what_is_no_ad_needs_no_marks(house: House) -> None:
+    assert await refused(house, UNMARKED, None, lane=Lane.MASS) == {}
+
+
+async def test_one_that_waits_for_the_morning_has_its_marks(house: House) -> None:
+    house.now = NIGHT
+    assert await refused(house, MARKED, None, UNMARKED) == {0: "7101", 1: "7104"}
