@@ -33,8 +33,14 @@ def faults_of_ad(channel: Channel, model: Common, text: str, asker: Asker, expir
 
 
 def _hour(channel: Channel, asker: Asker, expires_at: int) -> Iterator[Fault]:
-    """An ad at night is refused, unless its customer has it wait and it may still be sent in the morning."""
+    """An ad at night is refused, unless its customer has it wait and it may still be sent in the morning.
+
+    Where IMS keeps the customer's consents, who agreed to the night is looked up for each recipient right before the call.
+    """
+    choices = asker.customer.choices
+    if law.requires_consents(choices) and not night.kakao_closed(channel, asker.now_ms):
+        return
     morning = night.ad_window_opens(channel, asker.now_ms)
-    waits = law.holds_night_ads(asker.customer.choices) and not 0 < expires_at <= morning
+    waits = law.holds_night_ads(choices) and not 0 < expires_at <= morning
     if morning > asker.now_ms and not waits:
         yield Fault("", law.NIGHT.answer, *night.words(channel), passing=True)

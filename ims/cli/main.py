@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ims.cli import backup, doctor, fsck, home, messages, migrate, numbers, providers, push_tokens, registry, scale, topics
+from ims.cli import backup, consents, doctor, fsck, home, messages, migrate, numbers, providers, push_tokens, registry, scale, topics
 from ims.errors import ImsError, Rejected
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ home.add_to(app)
 messages.add_to(app)
 registry.add_to(app)
 push_tokens.add_to(app)
+consents.add_to(app)
 numbers.add_to(app)
 providers.add_to(app)
 fsck.add_to(app)

@@ -7,28 +7,23 @@ by their last six characters only.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ims.cli.imports import from_file, take_in, what_is_wrong
 from ims.cli.registry import Json, on_registry
 from ims.cli.show import fail, show
-from ims.errors import Rejected
 from ims.ports.push import MOST_WRITTEN, NewToken, PushToken
 
 if TYPE_CHECKING:
     from ims.adapters.sql.registry import SqlRegistry
 
 push_tokens = typer.Typer(help="Push tokens of apps, with what their users agreed to.", no_args_is_help=True)
-
-_LISTED_ERRORS = 100
 
 
 class TokenRow(BaseModel):
@@ -82,22 +77,15 @@ async def listed(registry: SqlRegistry, customer: str, app_id: str, app_user_id:
 
 
 async def imported(registry: SqlRegistry, customer: str, app_id: str, lines: Iterable[str], *, ndjson: bool) -> dict[str, Any]:
-    """Register a file's tokens, in writes of MOST_WRITTEN. Wrong rows are named and the others registered; again is harmless."""
-    rows = _rows(lines, ndjson=ndjson)
-    total = new = wrong = 0
-    errors: list[dict[str, Any]] = []
-    while portion := list(islice(rows, MOST_WRITTEN)):
-        good = []
-        for number, row in portion:
-            if isinstance(row, TokenRow):
-                good.append(row.new_token())
-                continue
-            wrong += 1
-            if len(errors) < _LISTED_ERRORS:
-                errors.append({"row": number, "what": row})
-        new += await registry.push_tokens.register(customer, app_id, good)
-        total += len(good)
-    return {"app": app_id, "registered": total, "new": new, "rejected": wrong, "errors": errors}
+    """Register a file's tokens, in writes of MOST_WRITTEN; again is harmless."""
+    new = 0
+
+    async def write(rows: list[TokenRow]) -> None:
+        nonlocal new
+        new += await registry.push_tokens.register(customer, app_id, [row.new_token() for row in rows])
+
+    found = await take_in(TokenRow, lines, ndjson=ndjson, portion=MOST_WRITTEN, write=write)
+    return {"app": app_id, "new": new, **found}
 
 
 # --- the commands
@@ -125,7 +113,7 @@ def add_command(
     try:
         row = TokenRow.model_validate(given)
     except ValidationError as exc:
-        fail(_what(exc))
+        fail(what_is_wrong(exc))
     show(on_registry(lambda r: add(r, customer, app_id, row)), as_json)
 
 
@@ -156,52 +144,10 @@ def import_command(
     as_json: Json = False,
 ) -> None:
     """Register the tokens of a file."""
-    ndjson = file.suffix in {".ndjson", ".jsonl"}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            found = on_registry(lambda r: imported(r, customer, app_id, lines, ndjson=ndjson))
-    except OSError as exc:
-        fail(f"{file}: {exc.strerror}")
-    except UnicodeDecodeError:
-        fail(f"{file}: not UTF-8")
-    except csv.Error as exc:
-        fail(f"{file}: {exc}")
-    show(found, as_json)
-    if found["rejected"]:
-        raise typer.Exit(1)
+    from_file(file, lambda lines, ndjson: on_registry(lambda r: imported(r, customer, app_id, lines, ndjson=ndjson)), as_json)
 
 
 # --- inside
-
-
-def _rows(lines: Iterable[str], *, ndjson: bool) -> Iterator[tuple[int, TokenRow | str]]:
-    """(row from 1, the row or what is wrong with it)."""
-    if not ndjson:
-        reader = csv.DictReader(lines, strict=True)
-        unknown = set(reader.fieldnames or ()) - set(TokenRow.model_fields)
-        if unknown or "token" not in (reader.fieldnames or ()):
-            raise Rejected("1400", "file", f"the columns are {', '.join(TokenRow.model_fields)}")
-        for number, fields in enumerate(reader, 1):
-            yield number, "more values than columns" if None in fields else _row({k: v for k, v in fields.items() if v})
-        return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, _row(json.loads(line))
-        except (ValueError, RecursionError):
-            yield number, "not JSON"
-
-
-def _row(fields: Any) -> TokenRow | str:
-    try:
-        return TokenRow.model_validate(fields)
-    except ValidationError as exc:
-        return _what(exc)
-
-
-def _what(exc: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in exc.errors(include_url=False, include_input=False))
 
 
 def _read(token: str) -> str:

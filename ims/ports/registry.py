@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ims.lanes import Lane
 from ims.ports.campaigns import Campaigns, Order
+from ims.ports.consents import Consents
 from ims.ports.push import PushApp, PushTokens
 from ims.ports.registers import Registers
 
@@ -102,6 +103,9 @@ class Registry(Protocol):
 
     @property
     def push_tokens(self) -> PushTokens: ...
+
+    @property
+    def consents(self) -> Consents: ...
 
     @property
     def campaigns(self) -> Campaigns: ...

@@ -37,7 +37,7 @@ NIGHT = Rule(
     "ims/rules/night.py",
     answer="2060",
     result=results.NIGHT_AD,
-    moved_by="night_ads (ims register): refuse, or hold until 08:00",
+    moved_by="night_ads (ims register): refuse, or hold until 08:00; consents to the night (ims consents)",
 )
 NIGHT_KAKAO = Rule(
     "night.kakao",
@@ -78,12 +78,12 @@ NO_ALIMTALK_ADS = Rule(
 )
 CONSENT = Rule(
     "consent",
-    "명시적 사전동의가 없으면 광고를 보내지 않는다(푸시: 토큰의 광고 동의).",
-    "No advertisement without explicit prior consent (push: the token's).",
+    "명시적 사전동의가 없으면 광고를 보내지 않는다. 채널별로, 호출 직전에 확인한다(푸시: 토큰의 광고 동의).",
+    "No advertisement without explicit prior consent, by channel, looked up right before every call (push: the token's).",
     f"{_ACT} 제50조①",
-    "functions/send_push/recipients.py",
+    "ims/runtime/composing.py",
     result=results.NO_CONSENT,
-    moved_by="ims push-tokens",
+    moved_by="consents (ims register): required, or the customer's own affair; ims consents, ims push-tokens",
 )
 OPTED_OUT = Rule(
     "refusal",
@@ -132,11 +132,17 @@ STOPPED = Rule(
 
 
 HOLD = "hold"  # the choice of NIGHT that lets an ad wait for the morning
+REQUIRED = "required"  # the choice of CONSENT that has IMS look for it
 
 
 def holds_night_ads(choices: Mapping[str, str]) -> bool:
     """Whether a customer's ads wait for the morning. Otherwise they are refused at night."""
     return choices.get(NIGHT.id) == HOLD
+
+
+def requires_consents(choices: Mapping[str, str]) -> bool:
+    """Whether a customer's ads go only to those whose consent IMS was told of. Otherwise the customer answers for it."""
+    return choices.get(CONSENT.id) == REQUIRED
 
 
 def rules() -> Iterator[Rule]:

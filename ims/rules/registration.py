@@ -207,6 +207,7 @@ class CustomerEntry(_Entry):
     sending_domains: list[Annotated[str, Field(max_length=253), AfterValidator(_domain)]] = []  # of from_email
     rcs_brands: list[RcsBrandEntry] = []
     night_ads: Literal["refuse", "hold"] | None = None  # what becomes of an ad at night; hold: it waits until 08:00
+    consents: Literal["own", "required"] | None = None  # required: an ad goes only to those whose consent IMS was told of
     approves_campaigns: bool | None = None  # whether nothing of a campaign leaves before it is approved
 
 

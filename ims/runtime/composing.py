@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ims.lanes import Lane
+from ims.ports import consents
 from ims.ports.campaigns import State
 from ims.ports.dispatch import CANCELLED, EXPIRED, FAILED, HELD, REJECTED, Call
 from ims.ports.providers import Outgoing, OutgoingCall
 from ims.protocol.envelope import Event
 from ims.protocol.events import Row, SendRequested
 from ims.rules import law
-from ims.rules.night import ad_window_closed
+from ims.rules.night import ad_window_closed, kakao_closed
 from ims.runtime.context import Context
 from ims.runtime.permission import Refusals
 
@@ -46,11 +47,34 @@ def compose(call: Call, request: SendRequested, rows: Sequence[Row], ctx: Contex
 
 
 async def refusals(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context) -> Refusals:
-    """What may have changed since acceptance, for every channel: night for ads, and what `common_refusals` looks at."""
+    """What may have changed since acceptance, for every channel: night and consents for ads, and what `common_refusals` looks at."""
+    if event.lane is not Lane.AD:
+        return await common_refusals(event, request, rows, ctx)
     now = ctx.clock()
-    if event.lane is Lane.AD and ad_window_closed(request.shared.channel, now) and now <= request.send_by:
+    closed = ad_window_closed(request.shared.channel, now) and now <= request.send_by
+    customer = (await ctx.registry.directory()).customer(request.shared.customer)
+    if customer and law.requires_consents(customer.choices):
+        return await _without_consent(event, request, rows, ctx, closed=closed)
+    if closed:
         return dict.fromkeys((r.pos for r in rows), await night_word(request, ctx))
     return await common_refusals(event, request, rows, ctx)
+
+
+async def _without_consent(event: Event, request: SendRequested, rows: Sequence[Row], ctx: Context, *, closed: bool) -> Refusals:
+    """As `common_refusals`; and who did not agree to ads, or at night not to the night. Kakao's own night knows no consent."""
+    refused = dict(await common_refusals(event, request, rows, ctx))
+    index = {r.pos: ctx.sealer.index(r.to) for r in rows if r.pos not in refused}
+    shared = request.shared
+    given = await ctx.registry.consents.given(shared.customer, shared.channel, list(index.values()))
+    shut = kakao_closed(shared.channel, ctx.clock())
+    word = await night_word(request, ctx)
+    for pos, digest in index.items():
+        purposes = given.get(digest, ())
+        if consents.AD not in purposes:
+            refused[pos] = (REJECTED, law.CONSENT.result)
+        elif closed and (shut or consents.NIGHT not in purposes):
+            refused[pos] = word
+    return refused
 
 
 async def night_word(request: SendRequested, ctx: Context) -> tuple[str, str]:

@@ -10,6 +10,9 @@ import pytest
 
 from functions.report.deadlines import emit_due
 from ims.lanes import Lane
+from ims.ports.consents import AD as AD_CONSENT
+from ims.ports.consents import NIGHT as NIGHT_CONSENT
+from ims.ports.consents import Statement
 from ims.ports.dispatch import unpack
 from ims.rules.registration import parse_registration
 from ims.rules.send_by import send_by
@@ -186,3 +189,22 @@ async def test_an_opt_out_of_the_night_is_heard_in_the_morning(street):
     await street.house.pump()
     results = await street.results(Lane.AD)
     assert (results[first.row.message_id][:2], results[second.row.message_id][0]) == (("REJECTED", "7102"), "DELIVERED")
+
+
+async def test_who_agreed_to_the_night_gets_an_ad_at_night_and_the_others_in_the_morning(street):
+    street.house.now = NIGHT
+    entry = {"name": "acme", "username": "acme", "night_ads": "hold", "consents": "required"}
+    await street.house.registry.register(parse_registration(json.dumps({"customers": [entry]})))
+    entries = await street.send(3, Lane.AD)
+    by_day, always, never = (street.house.ctx.sealer.index(entry.row.to) for entry in entries)
+    words = [(by_day, AD_CONSENT), (always, AD_CONSENT), (always, NIGHT_CONSENT), (never, NIGHT_CONSENT)]
+    await street.house.registry.consents.record("acme", [Statement(who, "mt", purpose, True, 1) for who, purpose in words])
+    await street.house.pump(twice=True)
+    assert list(street.provider.delivered.values()) == [1]
+    assert await held(street) == [("night", MORNING)]
+    assert await released(street, MORNING) == 1
+    await street.deliver_all(lane=Lane.AD)
+    await street.house.pump()
+    assert list(street.provider.delivered.values()) == [1, 1]
+    results = await street.results(Lane.AD)
+    assert [results[entry.row.message_id][:2] for entry in entries] == [("DELIVERED", "0000")] * 2 + [("REJECTED", "7103")]

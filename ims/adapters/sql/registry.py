@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from ims.adapters.sql import registry_writes as writes
 from ims.adapters.sql.campaigns import SqlCampaigns
+from ims.adapters.sql.consents import SqlConsents
 from ims.adapters.sql.database import Database
 from ims.adapters.sql.number_claims import SqlNumberClaims
 from ims.adapters.sql.opted_out import among
@@ -81,6 +82,7 @@ class SqlRegistry:
         self._sealer = sealer
         self._now_ms = now_ms
         self.push_tokens = SqlPushTokens(db, sealer, now_ms)
+        self.consents = SqlConsents(db, now_ms)
         self.campaigns = SqlCampaigns(db, self._write, now_ms)
         self.registers = SqlRegisters(db, self._write, sealer.index, now_ms)
         self.number_claims = SqlNumberClaims(db, self._write, now_ms)

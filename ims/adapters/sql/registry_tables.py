@@ -29,6 +29,7 @@ from ims.adapters.sql.column_types import ON_A_SERVER, name, number64, sealed
 metadata = MetaData()
 
 RECIPIENT_BYTES = 12  # of Sealer.index
+SOURCE_CHARACTERS = 60  # of where a consent was given, and of the version of its wording
 VALUE_CHARACTERS = 60  # of what a stop names: codes, ids and keys are at most 40
 
 
@@ -174,6 +175,23 @@ opt_outs = Table(
     _created_at(),
     Index("opt_outs_by_time", "customer", "channel", "created_at"),
     sqlite_with_rowid=False,  # the primary key is the table: a look-up touches nothing else
+    **ON_A_SERVER,
+)
+
+# What people agreed to, and what of it they withdrew: in force while it was agreed to later. Whose number it is is not kept.
+consents = Table(
+    "consents",
+    metadata,
+    _customer(key=True),
+    Column("channel", String(10), primary_key=True),
+    Column("recipient", VARBINARY(RECIPIENT_BYTES), primary_key=True),  # keyed index
+    Column("purpose", String(10), primary_key=True),  # ims.ports.consents.PURPOSES
+    Column("agreed_at", BigInteger, nullable=False),  # 0: never
+    Column("withdrawn_at", BigInteger, nullable=False),  # 0: never
+    Column("source", name(SOURCE_CHARACTERS), nullable=False),  # of the latest agreement, as is the wording
+    Column("wording", name(SOURCE_CHARACTERS), nullable=False),
+    _created_at(),
+    sqlite_with_rowid=False,
     **ON_A_SERVER,
 )
 

@@ -157,6 +157,8 @@ def _register_one(conn: Connection, sealer: Sealer, now_ms: int, entry: Customer
     callback_secret = new_callback_secret(conn, sealer, now_ms, name, 0) if known is None else None
     if entry.night_ads is not None:
         _choose(conn, now_ms, name, law.NIGHT.id, entry.night_ads)
+    if entry.consents is not None:
+        _choose(conn, now_ms, name, law.CONSENT.id, entry.consents)
     for number in entry.sender_numbers:
         conn.execute(insert_ignored(sender_numbers), {"customer": name, "number": number, "created_at": now_ms})
     for sender_key in entry.sender_profiles:

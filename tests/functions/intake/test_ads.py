@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -53,3 +54,22 @@ def test_an_ad_by_e_mail_marks_the_text_that_follows_it(client: Any, email: dict
     for step, fields in (({**_STEP, "message": AD}, []), ({**_STEP, **_PLAIN}, ["fallback.0.message"])):
         answer = client.post("/ims/acmead/email/sendMessage", json={**mail, "message_id": f"e{len(fields)}", "fallback": step}).json()
         assert [e["field"] for e in answer.get("errors", []) if e["code"] == "2061"] == fields, answer
+
+
+@pytest.mark.parametrize(
+    ("choices", "clock", "code"),
+    [
+        ({}, "20:59:59", "0000"),
+        ({}, "21:00:00", "2060"),
+        ({"consent": "own"}, "21:00:00", "2060"),
+        ({"consent": "required"}, "21:00:00", "0000"),
+        ({"consent": "required"}, "07:59:59", "0000"),
+    ],
+)
+def test_where_consents_are_kept_the_night_is_each_recipient_s(
+    client: Any, ports: Any, text: dict[str, Any], choices: dict[str, str], clock: str, code: str
+) -> None:
+    """정보통신망법 제50조③: who agreed to the night is known right before the call."""
+    ports.choices["acme"] = choices
+    ports.at_ms = round(datetime.fromisoformat(f"2028-02-29T{clock}+09:00").timestamp() * 1000)
+    assert client.post("/ims/acmead/mt/sendMessage", json={**text, "message": AD}).json()["code"] == code
