@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from functions.send_mt.main import refusals
-from ims.lanes import TRAITS, Lane
-from ims.protocol.envelope import Event
-from ims.protocol.events import Row, SendRequested, Shared
-from ims.protocol.ids import new_birth
+from ims.lanes import Lane
 from ims.testing.house import NOON, House
-from ims.topics import Channel, SendType
+from ims.testing.requests import send_requested
 
 MARKED, UNMARKED = "(광고)하나가게 봄 할인 무료수신거부 080-123-4567", "하나가게 봄 할인"
 NIGHT = NOON + 10 * 3_600_000  # 22:00 in Seoul
@@ -28,17 +25,10 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 async def refused(house: House, shared_text: str | None, *texts: str | None, lane: Lane = Lane.AD) -> dict[int, str]:
     """The codes by position, of one event whose rows have these texts, or its own."""
-    birth, now = new_birth(lane, house.now), house.now
-    shared = Shared(
-        service_key="key", customer="acme", lane=lane, channel=Channel.MT, message_type="LMS", text=shared_text, callback="15441234",
-    )  # fmt: skip
-    rows = [Row(pos=n, message_id=f"m{n}", to=f"0105550{n:04d}", mapping={}, text=text) for n, text in enumerate(texts)]
-    request = SendRequested(
-        birth=birth, attempt=1, received_at=now, send_by=now + TRAITS[lane].send_within_s * 1_000, distributed_at=now,
-        send_type=SendType.LMS, shared=shared, rows=rows,
-    )  # fmt: skip
-    event = Event("event", "ims.send.requested.v1", birth, lane, Channel.MT, f"00-{'1' * 32}-{'2' * 16}-01", request)
-    return {pos: code for pos, (_, code) in (await refusals(event, request, rows, house.ctx)).items()}
+    people = [f"0105550{n:04d}" for n in range(len(texts))]
+    event, request = send_requested(house.now, people, lane=lane, texts=texts, text=shared_text)
+    found = await refusals(event, request, request.rows, house.ctx)
+    return {pos: code for pos, (_, code) in found.items()}
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ims.lanes import TRAITS, Lane
+from ims.lanes import Lane
 from ims.ports.consents import AD, NIGHT, Statement
-from ims.protocol.envelope import Event
-from ims.protocol.events import Row, SendRequested, Shared
-from ims.protocol.ids import new_birth
 from ims.rules.registration import parse_registration
 from ims.runtime.composing import refusals
 from ims.testing.house import House
-from ims.topics import Channel, SendType
+from ims.testing.requests import send_requested
+from ims.topics import Channel
 
 NOBODY, BY_DAY, ALWAYS, AT_NIGHT_ALONE = (f"010555000{n:02d}" for n in range(4))
 PEOPLE = (NOBODY, BY_DAY, ALWAYS, AT_NIGHT_ALONE)
@@ -47,16 +45,9 @@ async def choose(house: House, consents: str, night_ads: str = "refuse") -> None
 
 async def asked(house: House, channel: Channel = Channel.MT, lane: Lane = Lane.AD) -> dict[str, tuple[str, str]]:
     """What is refused to whom, at the house's time."""
-    birth, now = new_birth(lane, house.now), house.now
-    kind = SendType.BT if channel is Channel.BT else SendType.SMS
-    shared = Shared(service_key="key", customer="acme", lane=lane, channel=channel, message_type="SMS", text="본문", callback="15441234")
-    rows = [Row(pos=n, message_id=f"m{n}", to=who, mapping={}) for n, who in enumerate(PEOPLE)]
-    request = SendRequested(
-        birth=birth, attempt=1, received_at=now, send_by=now + TRAITS[lane].send_within_s * 1_000, distributed_at=now,
-        send_type=kind, shared=shared, rows=rows,
-    )  # fmt: skip
-    event = Event("event", "ims.send.requested.v1", birth, lane, channel, f"00-{'1' * 32}-{'2' * 16}-01", request)
-    return {rows[pos].to: why for pos, why in (await refusals(event, request, rows, house.ctx)).items()}
+    event, request = send_requested(house.now, PEOPLE, lane=lane, channel=channel)
+    found = await refusals(event, request, request.rows, house.ctx)
+    return {PEOPLE[pos]: why for pos, why in found.items()}
 
 
 @pytest.mark.parametrize(
