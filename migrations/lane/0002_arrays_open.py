@@ -21,5 +21,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("arrays_open", "arrays")
-    op.execute("ALTER TABLE arrays DROP COLUMN done")
+    look = sa.inspect(op.get_bind())
+    if "arrays_open" in {i["name"] for i in look.get_indexes("arrays")}:
+        op.drop_index("arrays_open", "arrays")
+    if "done" in {c["name"] for c in look.get_columns("arrays")}:
+        op.execute("ALTER TABLE arrays DROP COLUMN done")

@@ -40,17 +40,22 @@ def upgrade() -> None:
         sa.Column("result", text_of(12, "ascii"), primary_key=True),
         sa.Column("count", number64, nullable=False),
         sa.Column("at", number64, nullable=False),
-        sa.Index("campaign_counts_by_time", "at"),
         sqlite_with_rowid=False,
         **TABLE,
     )
+    if "campaign_counts_by_time" not in {i["name"] for i in sa.inspect(op.get_bind()).get_indexes("campaign_counts")}:
+        op.create_index("campaign_counts_by_time", "campaign_counts", ["at"])
 
 
 def downgrade() -> None:
     look = sa.inspect(op.get_bind())
     if "campaign_counts" in look.get_table_names():
         op.drop_table("campaign_counts")
+    indexes = {i["name"] for i in look.get_indexes("held")}
     for name in INDEXES:
-        op.drop_index(name, "held")
+        if name in indexes:
+            op.drop_index(name, "held")
+    columns = {c["name"] for c in look.get_columns("held")}
     for column in ("messages", "campaign"):
-        op.execute(f"ALTER TABLE held DROP COLUMN {column}")
+        if column in columns:
+            op.execute(f"ALTER TABLE held DROP COLUMN {column}")

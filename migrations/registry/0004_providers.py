@@ -26,4 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("provider_words")
+    op.drop_table("provider_words", if_exists=True)

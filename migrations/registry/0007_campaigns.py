@@ -36,10 +36,11 @@ def upgrade() -> None:
         sa.Column("approved_by", text_of(40), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Index("campaigns_by_change", "changed_at"),
         sqlite_with_rowid=False,
         **TABLE,
     )
+    if "campaigns_by_change" not in {found["name"] for found in sa.inspect(op.get_bind()).get_indexes("campaigns")}:
+        op.create_index("campaigns_by_change", "campaigns", ["changed_at"])
 
 
 def downgrade() -> None:

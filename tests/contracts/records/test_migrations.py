@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import Connection, MetaData, Table, create_engine, inspect
+from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError
 
 from ims.adapters.sql import migrate, partitions
 from ims.adapters.sql.address import REGISTRY, ServerAddress
@@ -89,6 +91,79 @@ def test_a_step_that_was_cut_off_is_finished_by_running_it_again(empty, kind):
     assert {t.name for t in tables_of(METADATA[kind], empty)} == set(described(empty))
     made = {i["name"] for i in inspect(empty).get_indexes(first.name)}
     assert {i.name for i in first.indexes} <= made
+
+
+class Died(Exception):
+    """The process, between two statements."""
+
+
+@contextmanager
+def dying_after(conn: Connection, statements: int) -> Iterator[None]:
+    """Let so many statements through that change something, then die as a connection does that is cut: what was begun is undone."""
+    done = 0
+
+    def counted(_c, _u, text: str, *_: object) -> None:
+        nonlocal done
+        if text.split(maxsplit=1)[0].upper() in ("CREATE", "ALTER", "DROP", "INSERT", "UPDATE", "DELETE", "COMMIT"):
+            if done == statements:
+                raise Died
+            done += 1
+
+    event.listen(conn, "before_cursor_execute", counted)
+    try:
+        yield
+    except Died:
+        pass
+    finally:
+        event.remove(conn, "before_cursor_execute", counted)
+        with suppress(OperationalError):  # a file has nothing to undo where nothing was begun, and says so
+            conn.exec_driver_sql("ROLLBACK")
+
+
+def insist(conn: Connection, kind: migrate.Kind, *, down: bool, seen: Callable[[str], None]) -> int:
+    """Migrate as a process that dies after every single statement of every step and is begun again; how often it died."""
+    statements = deaths = 0
+    while True:
+        at = migrate.current(conn)
+        seen(at)
+        with dying_after(conn, statements):
+            migrate.migrate(conn, kind, down=down)
+            if not down or not migrate.current(conn):
+                return deaths
+            statements = -1  # down goes step by step: the next one is begun anew
+        deaths += statements >= 0
+        statements = statements + 1 if migrate.current(conn) == at else 0
+
+
+COUNTED = [("RECEIVED", "MT", 10), ("DELIVERED", "SMS", 4), ("FAILED", "LMS", 1), ("RECEIVED", "EM", 3)]
+
+
+@pytest.mark.parametrize("kind", ["lane", "registry"])
+def test_a_process_that_dies_after_every_statement_changes_what_one_does_that_lives(empty, kind):
+    count = "SELECT count FROM daily WHERE result = 'RECEIVED' AND report_type = 'MT'"
+    counted: list[int] = []
+
+    def seen(step: str) -> None:
+        """A day was counted before the step that counts otherwise."""
+        if step == "0003_campaigns" and not empty.exec_driver_sql("SELECT 1 FROM daily").first():
+            for result, report_type, n in COUNTED:
+                empty.exec_driver_sql(f"INSERT INTO daily VALUES ('2026-09-21', 'k', '{report_type}', '{result}', {n})")
+
+    assert insist(empty, kind, down=False, seen=seen) > 10
+    assert migrate.current(empty) == migrate.head(kind)
+    migrated = described(empty)
+    if kind == "lane":
+        counted += [empty.exec_driver_sql(count).scalar(), empty.exec_driver_sql("SELECT COUNT(*) FROM daily").scalar()]
+        assert counted == [10 - 4 - 1, len(COUNTED)], "moved once, and no mark is left behind"
+
+    def downward(step: str) -> None:
+        if step == "0003_campaigns":
+            assert empty.exec_driver_sql(count).scalar() == 10, "and back"
+
+    assert insist(empty, kind, down=True, seen=downward) > 10
+    assert described(empty) == {}
+    migrate.migrate(empty, kind)
+    assert described(empty) == migrated, "as one that lives does it"
 
 
 def test_everything_that_is_compared_is_compared_byte_by_byte(empty):
