@@ -210,14 +210,14 @@ def groups_deleted(s: Scene) -> str:
         s.apart.end(*s.apart.dispatchers)
     with s.servers.kafka_admin() as admin:
         groups = [group["group_id"] for group in admin.list_groups()]
-        eventually(lambda: _deleted(admin, groups), 60, "groups without members", every=1)
+        eventually(lambda: deleted(admin, groups), 60, "groups without members", every=1)
     again = sum(int(line.split()[-1]) for line in s.apart.ims("lag").splitlines() if line.split()[-1].isdigit())
     s.apart.start(*s.apart.dispatchers)
     return f"{len(groups)} groups, dispatchers {'killed' if killed else 'stopped'} before; {again} events again"
 
 
-def _deleted(admin: object, groups: list[str]) -> bool:
-    """One that still has members, until their sessions end, is not deleted."""
+def deleted(admin: object, groups: list[str]) -> bool:
+    """Whether none of these groups is left: one that still has members, until their sessions end, is not deleted."""
     left = {group["group_id"] for group in admin.list_groups()} & set(groups)  # type: ignore[attr-defined]
     with contextlib.suppress(errors.KafkaError):
         admin.delete_groups(sorted(left))  # type: ignore[attr-defined]
