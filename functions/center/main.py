@@ -1,7 +1,7 @@
 """center: what customers manage and ask for: files of their messages, campaigns under way, statistics, history,
-registers (sender numbers, opt-outs) and what was changed in them.
+registers (sender numbers, opt-outs, service keys) and what was changed in them.
 
-HTTP in under /ims/{serviceKey}/{files,campaigns,stat,hist,codes,numbers,optouts,audit}. Emits nothing; what it keeps is durable before
+HTTP in under /ims/{serviceKey}/{files,campaigns,stat,hist,codes,numbers,optouts,keys,audit}. Emits nothing; what it keeps is durable before
 0000 is said. Never sends anything and never calls another function.
 """
 

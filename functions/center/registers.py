@@ -37,7 +37,8 @@ async def registers(request: Request, desk: Desk, found: re.Match[str]) -> Respo
     """The answer to a request for a register or one thing of it."""
     service_key, name, id_ = found.groups()
     register = REGISTERS[name]
-    allowed = (["DELETE", "GET"] + (["PUT"] if register.change else [])) if id_ else ["GET", "POST"]
+    of_one = [*(["DELETE"] if register.removable else []), "GET", *(["PUT"] if register.change else [])]
+    allowed = of_one if id_ else ["GET", "POST"]
     if request.method not in allowed:
         raise WrongMethod(", ".join(allowed))
     asker = await asker_of(request, desk, service_key)

@@ -60,7 +60,8 @@ def _one(register: Register) -> Iterator[tuple[str, dict[str, Any]]]:
     if register.change is not None:
         change = operation(f"change{name}", f"Change {what}", "Thing", [id_, _if_match(required=True)], (409, *WITH_BODY))
         yield "put", {**change, **_with(register.change, register.change_example)}
-    yield "delete", operation(f"delete{name}", f"Delete {what}", "Removed", [id_, _if_match(required=False)], (409,))
+    if register.removable:
+        yield "delete", operation(f"delete{name}", f"Delete {what}", "Removed", [id_, _if_match(required=False)], (409,))
 
 
 def _with(model: type[Entry], example: Any) -> dict[str, Any]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ims.rules import optouts, phone
 from ims.rules.files import well_formed
 from ims.rules.masking import masked
-from ims.rules.registration import ChannelName
+from ims.rules.registration import ChannelName, network
 from ims.rules.validation import refused
 
 BODY_BYTES = 512 * 1024  # of any body
 MOST_ROWS = 1_000  # of a page
 PAGE_ROWS = 100  # unless it is asked for more
 MOST_RECIPIENTS = 1_000  # of one request
+MOST_NETWORKS = 50  # of one service key
 
 
 def _number(given: str) -> str:
@@ -78,6 +79,36 @@ class OptOutEntry(Entry):
         return self
 
 
+def _network(given: str) -> str:
+    try:
+        return network(given)
+    except ValueError:
+        raise refused("1400", "IP 주소 또는 CIDR 대역이어야 합니다.", "It must be an IP address or a network in CIDR form.") from None
+
+
+_Rate = Annotated[int, Field(ge=0, le=1_000_000)]
+_Cap = Annotated[int, Field(ge=0, le=2_000_000_000)]
+_Networks = Annotated[list[Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_network)]], Field(max_length=MOST_NETWORKS)]
+
+
+class KeyIssue(Entry):
+    """A service key of a kind. 0: no cap, in recipients; no networks: it may be used from anywhere."""
+
+    kind: Literal["auth", "realtime", "mass", "ad"]
+    rate_per_s: _Rate = 0
+    daily_cap: _Cap = 0
+    allowed_ips: _Networks = []
+
+
+class KeyChange(Entry):
+    """All that can change of a key. `active` false: refused from now on (1101)."""
+
+    active: bool
+    rate_per_s: _Rate
+    daily_cap: _Cap
+    allowed_ips: _Networks
+
+
 @dataclass(frozen=True)
 class Register:
     """One register. Its name is its place in the path: /ims/{serviceKey}/NAME."""
@@ -88,6 +119,7 @@ class Register:
     example: Mapping[str, Any]
     change: type[Entry] | None = None  # body of PUT; none: nothing of a thing can change
     change_example: Mapping[str, Any] = field(default_factory=dict)
+    removable: bool = True
     most: int = 0  # things of one customer; 0: no limit
     narrowed_by: tuple[str, ...] = ()  # what a list may be asked for, beside cursor and size
     masks: Mapping[str, Callable[[str], str]] = field(default_factory=dict)  # fields that the audit log shows masked
@@ -109,7 +141,18 @@ OPT_OUTS = Register(
     "optouts", "opt-outs", OptOutEntry, {"recipients": ["01055501234"], "channels": ["mt"]}, narrowed_by=("channel", "recipient")
 )
 
-REGISTERS: Mapping[str, Register] = {register.name: register for register in (NUMBERS, OPT_OUTS)}
+KEYS = Register(
+    "keys",
+    "a service key",
+    KeyIssue,
+    {"kind": "mass", "rate_per_s": 100},
+    KeyChange,
+    {"active": False, "rate_per_s": 0, "daily_cap": 0, "allowed_ips": ["203.0.113.0/24"]},
+    removable=False,
+    most=100,  # a guess: one for each system of a large customer, and some that were rotated out
+)
+
+REGISTERS: Mapping[str, Register] = {register.name: register for register in (NUMBERS, OPT_OUTS, KEYS)}
 
 
 def shown(register: Register, fields: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 
 from ims.adapters.sql import audit
 from ims.adapters.sql.database import Database
+from ims.adapters.sql.key_register import KeyRegister
 from ims.adapters.sql.number_claims import NumberRegister
 from ims.adapters.sql.optout_register import OptOutRegister
 from ims.errors import Rejected
 from ims.ports.clock import Clock
 from ims.ports.registers import Audited, Author, Record
 from ims.rules.faults import Fault, Rejections
-from ims.rules.registers import NUMBERS, OPT_OUTS, REGISTERS, shown
+from ims.rules.registers import KEYS, NUMBERS, OPT_OUTS, REGISTERS, shown
 
 T = TypeVar("T")
 
@@ -39,6 +40,10 @@ class Kept(Protocol):
     def create(self, conn: Connection, now_ms: int, customer: str, entry: Mapping[str, Any], known: Record | None) -> Record:
         """`known`: what is called so already. Rejected 1409 when it is another one."""
         ...
+
+
+class Removing(Kept, Protocol):
+    """One whose things can be deleted."""
 
     def remove(self, conn: Connection, customer: str, known: Record) -> None: ...
 
@@ -62,8 +67,10 @@ class SqlRegisters:
         self._db = db
         self._write = write
         self._now_ms = now_ms
-        self._changing: Mapping[str, Changing] = {NUMBERS.name: NumberRegister()}
-        self._kept: Mapping[str, Kept] = {**self._changing, OPT_OUTS.name: OptOutRegister(index)}
+        numbers, opt_outs, keys = NumberRegister(), OptOutRegister(index), KeyRegister()
+        self._kept: Mapping[str, Kept] = {NUMBERS.name: numbers, OPT_OUTS.name: opt_outs, KEYS.name: keys}
+        self._changing: Mapping[str, Changing] = {NUMBERS.name: numbers, KEYS.name: keys}
+        self._removing: Mapping[str, Removing] = {NUMBERS.name: numbers, OPT_OUTS.name: opt_outs}
 
     async def page(self, register: str, customer: str, after: str, size: int, narrowed: Mapping[str, Any]) -> Sequence[Record]:
         return await self._db.read(lambda conn: self._kept[register].page(conn, customer, after, size, narrowed))
@@ -99,7 +106,7 @@ class SqlRegisters:
         return await self._write(job)
 
     async def remove(self, register: str, author: Author, id_: str, tag: str | None) -> None:
-        kept, now = self._kept[register], self._now_ms()
+        kept, now = self._removing[register], self._now_ms()
 
         def job(conn: Connection) -> None:
             before = _seen(kept.find(conn, author.customer, id_), tag)

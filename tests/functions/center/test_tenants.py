@@ -19,8 +19,11 @@ from .pictures import picture
 
 ACME, OTHER = headers(), headers("other:fedcba9876543210")
 UNKNOWN = "nobodyskey"
-NOWHERE = {"files": "20270101-" + "0" * 24, "numbers": "15889999", "optouts": "mt." + "0" * 24}
-BODIES: dict[str, Any] = {"numbers": {"proof": "20270101-" + "0" * 24}}
+NOWHERE = {"files": "20270101-" + "0" * 24, "numbers": "15889999", "optouts": "mt." + "0" * 24, "keys": "0" * 32}
+BODIES: dict[str, Any] = {
+    "keys": {"active": False, "rate_per_s": 0, "daily_cap": 0, "allowed_ips": []},
+    "numbers": {"proof": "20270101-" + "0" * 24},
+}
 
 
 async def _file(client: httpx.AsyncClient) -> str:
@@ -40,8 +43,13 @@ async def _opt_out(client: httpx.AsyncClient) -> str:
     return id_
 
 
+async def _key(client: httpx.AsyncClient) -> str:
+    key: str = (await client.post("/ims/keymass/keys", json={"kind": "mass"})).json()["data"]["key"]
+    return key
+
+
 # By the register: makes a thing of acme's, and says its id.
-MADE: dict[str, Callable[[httpx.AsyncClient], Awaitable[str]]] = {"files": _file, "numbers": _number, "optouts": _opt_out}
+MADE: dict[str, Callable[[httpx.AsyncClient], Awaitable[str]]] = {"files": _file, "numbers": _number, "optouts": _opt_out, "keys": _key}
 
 
 def test_every_register_is_walked() -> None:
@@ -104,7 +112,8 @@ async def test_lists_and_cursors_of_one_customer_are_nothing_to_another(house: H
     await client.post("/ims/keymass/optouts", json={"recipients": ["01055501235"]})
     page = (await client.get(f"/ims/keymass/{name}?size=1")).json()["data"]
     assert len(page["list"]) == 1
-    assert (await client.get(f"/ims/otherkey/{name}", headers=OTHER)).json()["data"] == {"next_cursor": None, "list": []}
+    others = (await client.get(f"/ims/otherkey/{name}", headers=OTHER)).json()["data"]
+    assert [row.get("key") for row in others["list"]] == (["otherkey"] if name == "keys" else [])
     foreign = await client.get(f"/ims/otherkey/{name}?cursor={page['next_cursor']}", headers=OTHER)
     assert (foreign.status_code, foreign.json()["errors"][0]["field"]) == (400, "cursor")
     other_list = "optouts" if name != "optouts" else "numbers"
